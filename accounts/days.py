@@ -1,0 +1,48 @@
+"""Days. Instants are the truth (UTC); a day is an instant seen in the organization's time zone."""
+
+import calendar
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
+
+
+def day_of(instant: datetime, zone: tzinfo) -> date:
+    return instant.astimezone(zone).date()
+
+
+def day_start(day: date, zone: tzinfo) -> datetime:
+    """The first instant of `day` in `zone`, in UTC.
+
+    Where midnight is skipped by a clock change, the instant of the change. A day at either end of the calendar,
+    whose first instant no `datetime` can hold, gets the nearest one that can be held.
+    """
+    try:
+        return datetime.combine(day, time.min, tzinfo=zone).astimezone(UTC)
+    except OverflowError:
+        edge = datetime.min if day.year == 1 else datetime.max
+        return edge.replace(tzinfo=UTC)
+
+
+def day_end(day: date, zone: tzinfo) -> datetime:
+    """The first instant after `day` in `zone`, in UTC: the open end of the day's range of instants."""
+    if day == date.max:
+        return datetime.max.replace(tzinfo=UTC)
+    return day_start(day + timedelta(days=1), zone)
+
+
+def last_instant(day: date, zone: tzinfo) -> datetime:
+    """The last microsecond of `day` in `zone`, in UTC: how a due day is stored, so that day in = day out."""
+    return day_end(day, zone) - timedelta(microseconds=1)
+
+
+def certificate_last_day(completed_on: date, validity_months: int) -> date:
+    """The last day on which a certificate is valid.
+
+    The day before the same day `validity_months` later: a 12-month certificate of 12 February runs to 11 February.
+    Where the target month has no such day, the month's end: 31 January and one month give the end of February.
+    """
+    months = completed_on.year * 12 + completed_on.month - 1 + validity_months
+    year, month = divmod(months, 12)
+    month += 1
+    length = calendar.monthrange(year, month)[1]
+    if completed_on.day > length:
+        return date(year, month, length)
+    return date(year, month, completed_on.day) - timedelta(days=1)

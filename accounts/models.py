@@ -1,0 +1,217 @@
+import secrets
+import zoneinfo
+from typing import Any, ClassVar, Self, TypeVar
+
+from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
+from django.contrib.auth.models import PermissionsMixin
+from django.core.exceptions import ValidationError
+from django.core.validators import RegexValidator
+from django.db import models
+from django.db.models.functions import Lower
+from django.utils import timezone
+
+from accounts.scopes import Scope
+
+hex_id_validator = RegexValidator(r"\A[0-9a-f]{24}\Z", "Give 24 hexadecimal digits, in lower case.")
+
+
+def new_hex_id() -> str:
+    """A public id as the Programs API shows them: 24 hex digits."""
+    return secrets.token_hex(12)
+
+
+class HexIdField(models.CharField):
+    """A public id of 24 hex digits, unique in the whole installation."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        kwargs.setdefault("max_length", 24)
+        kwargs.setdefault("unique", True)
+        kwargs.setdefault("default", new_hex_id)
+        kwargs.setdefault("validators", [hex_id_validator])
+        super().__init__(*args, **kwargs)
+
+
+def choice_known(field: str, choices: type[models.TextChoices], name: str) -> models.CheckConstraint:
+    """The database holds a choice field to its choices, whoever writes."""
+    return models.CheckConstraint(condition=models.Q(**{f"{field}__in": choices.values}), name=name)
+
+
+def validate_time_zone(name: str) -> None:
+    if name not in zoneinfo.available_timezones():
+        raise ValidationError("Give a time zone of the IANA database, such as Europe/Berlin.")
+
+
+_Row = TypeVar("_Row", bound=models.Model)
+
+
+class OrganizationQuerySet(models.QuerySet[_Row]):
+    def of(self, organization: "Organization") -> Self:
+        """The organization's rows. Every read starts here."""
+        return self.filter(organization=organization)
+
+
+class Organization(models.Model):
+    name = models.CharField(max_length=200)
+    slug = models.SlugField(max_length=60, unique=True)
+    company_id = HexIdField(help_text="How the Programs API names the organization: 24 hex digits.")
+    time_zone = models.CharField(max_length=60, default="UTC", validators=[validate_time_zone])
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        ordering = ["name", "pk"]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def zone(self) -> zoneinfo.ZoneInfo:
+        return zoneinfo.ZoneInfo(self.time_zone)
+
+
+class PersonQuerySet(OrganizationQuerySet["Person"]):
+    def active(self) -> Self:
+        return self.filter(active=True)
+
+
+class PersonKind(models.TextChoices):
+    DRIVER = "driver"
+    USER = "user"
+
+
+class Person(models.Model):
+    organization = models.ForeignKey(Organization, models.PROTECT, related_name="people")
+    employee_id = models.CharField(max_length=60, help_text="Employee number, such as EMP-042.")
+    first_name = models.CharField(max_length=120)
+    last_name = models.CharField(max_length=120, blank=True)
+    search_name = models.TextField(editable=False)
+    mail = models.EmailField(blank=True)
+    username = models.CharField(max_length=150, blank=True)
+    kind = models.CharField(max_length=10, choices=PersonKind.choices, default=PersonKind.USER)
+    hex_id = HexIdField()
+    active = models.BooleanField(default=True)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    objects = PersonQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["pk"]
+        verbose_name_plural = "people"
+        constraints = [
+            models.UniqueConstraint(fields=["organization", "employee_id"], name="person_employee_id_unique"),
+            models.UniqueConstraint(
+                fields=["organization", "username"], condition=~models.Q(username=""), name="person_username_unique"
+            ),
+            models.UniqueConstraint(
+                "organization", Lower("mail"), condition=~models.Q(mail=""), name="person_mail_unique"
+            ),
+            choice_known("kind", PersonKind, "person_kind_known"),
+        ]
+        indexes = [models.Index(fields=["organization", "id"], name="person_organization_id")]
+
+    def __str__(self) -> str:
+        return f"{self.full_name} ({self.employee_id})"
+
+    @property
+    def full_name(self) -> str:
+        return f"{self.first_name} {self.last_name}".strip()
+
+
+class UserManager(BaseUserManager["User"]):
+    """What `createsuperuser` and the login form ask of a user model."""
+
+    def create_user(self, email: str, password: str | None = None, **fields: Any) -> "User":
+        user = self.model(email=self.normalize_email(email), **fields)
+        user.set_password(password)
+        user.save(using=self._db)
+        return user
+
+    def create_superuser(self, email: str, password: str | None = None, **fields: Any) -> "User":
+        return self.create_user(email, password, is_staff=True, is_superuser=True, **fields)
+
+
+class User(AbstractBaseUser, PermissionsMixin):
+    """Somebody who logs in to the admin: staff of one organization, or a superuser, who sees all of them."""
+
+    organization = models.ForeignKey(
+        Organization, models.PROTECT, null=True, blank=True, related_name="staff", help_text="Empty for superusers only."
+    )
+    email = models.EmailField(unique=True)
+    first_name = models.CharField(max_length=120, blank=True)
+    last_name = models.CharField(max_length=120, blank=True)
+    is_staff = models.BooleanField(default=False)
+    is_active = models.BooleanField(default=True)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    objects: ClassVar[UserManager] = UserManager()
+
+    EMAIL_FIELD = "email"
+    USERNAME_FIELD = "email"
+    REQUIRED_FIELDS: ClassVar[list[str]] = []
+
+    class Meta:
+        ordering = ["email"]
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(is_superuser=True) | models.Q(is_staff=False) | models.Q(organization__isnull=False),
+                name="user_staff_has_organization",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.email
+
+    def get_short_name(self) -> str:
+        return self.first_name or self.email
+
+
+def validate_scopes(scopes: object) -> None:
+    if not isinstance(scopes, list) or not scopes:
+        raise ValidationError("Give at least one scope.")
+    unknown = [str(scope) for scope in scopes if scope not in Scope.values]
+    if unknown:
+        raise ValidationError(f"Unknown scopes: {', '.join(unknown)}. Known: {', '.join(Scope.values)}.")
+
+
+class ApiToken(models.Model):
+    """A credential of one organization. Only the SHA-256 of its 256-bit secret is kept."""
+
+    organization = models.ForeignKey(Organization, models.PROTECT, related_name="tokens")
+    name = models.CharField(max_length=120)
+    prefix = models.CharField(max_length=8, unique=True, editable=False)
+    digest = models.CharField(max_length=64, editable=False)
+    scopes = models.JSONField(validators=[validate_scopes])
+    expires_at = models.DateTimeField(null=True, blank=True)
+    last_used_at = models.DateTimeField(null=True, blank=True, editable=False)
+    revoked_at = models.DateTimeField(null=True, blank=True, editable=False)
+    created_by = models.CharField(max_length=30, editable=False)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        ordering = ["pk"]
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.prefix}…)"
+
+    @property
+    def is_live(self) -> bool:
+        return self.revoked_at is None and (self.expires_at is None or timezone.now() < self.expires_at)
+
+
+class IdempotencyRecord(models.Model):
+    """The first answer to a request that carried an `Idempotency-Key`; the same request again gets it byte for byte."""
+
+    organization = models.ForeignKey(Organization, models.CASCADE, related_name="+")
+    token = models.ForeignKey(ApiToken, models.CASCADE, related_name="+")
+    key = models.CharField(max_length=255)
+    fingerprint = models.CharField(max_length=64, help_text="SHA-256 of method, path, query and body.")
+    status = models.PositiveSmallIntegerField()
+    headers = models.JSONField(default=dict)
+    body = models.BinaryField()
+    created_at = models.DateTimeField(default=timezone.now, db_index=True)
+
+    class Meta:
+        ordering = ["pk"]
+        constraints = [models.UniqueConstraint(fields=["token", "key"], name="idempotency_token_key_unique")]
+
+    def __str__(self) -> str:
+        return self.key

@@ -1,0 +1,46 @@
+import hashlib
+import hmac
+from datetime import timedelta
+
+from django.utils import timezone
+
+from accounts.errors import CredentialRefused
+from accounts.models import ApiToken, Organization, Person, PersonQuerySet
+
+TOKEN_MARK = "tl"
+LAST_USED_STEP = timedelta(minutes=1)
+
+
+def secret_digest(secret: str) -> str:
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+def live_token(secret: str) -> ApiToken:
+    """The token of this secret, with its organization. Raises CredentialRefused."""
+    mark, _, rest = secret.partition("_")
+    prefix = rest.partition("_")[0]
+    # NUL, which PostgreSQL takes in no text, and anything else that no prefix contains, names no token.
+    token = None
+    if mark == TOKEN_MARK and prefix.isalnum() and prefix.isascii():
+        token = ApiToken.objects.select_related("organization").filter(prefix=prefix).first()
+    # Compared even when the prefix is unknown, so that the time taken tells nothing.
+    known = hmac.compare_digest(secret_digest(secret), token.digest if token else "0" * 64)
+    if token is None or not known:
+        raise CredentialRefused("unknown")
+    if token.revoked_at is not None:
+        raise CredentialRefused("revoked")
+    if not token.is_live:
+        raise CredentialRefused("expired")
+    return token
+
+
+def use_is_worth_noting(token: ApiToken) -> bool:
+    return token.last_used_at is None or timezone.now() - token.last_used_at >= LAST_USED_STEP
+
+
+def organization_by_slug(slug: str) -> Organization | None:
+    return Organization.objects.filter(slug=slug).first()
+
+
+def people(organization: Organization) -> PersonQuerySet:
+    return Person.objects.of(organization).order_by("pk")

@@ -1,0 +1,59 @@
+"""Readers of the environment. Each fails loudly, naming the variable, at start."""
+
+import os
+import secrets
+from pathlib import Path
+
+import environ
+from django.core.exceptions import ImproperlyConfigured
+from limits import parse
+
+env = environ.Env()
+
+
+def rate(variable: str, default: str) -> str:
+    """A rate of the form `600/minute`; empty means off."""
+    value: str = env.str(variable, default=default).strip()
+    if value:
+        try:
+            parse(value)
+        except ValueError as error:
+            raise ImproperlyConfigured(f"{variable} is {value!r}. Give a rate such as 600/minute, or nothing.") from error
+    return value
+
+
+def positive(variable: str, default: int) -> int:
+    try:
+        value: int = env.int(variable, default=default)
+    except ValueError as error:
+        raise ImproperlyConfigured(f"{variable} is not a whole number.") from error
+    if value < 1:
+        raise ImproperlyConfigured(f"{variable} is {value}. Give 1 or more.")
+    return value
+
+
+def flag(variable: str, *, default: bool) -> bool:
+    value = os.environ.get(variable, "").strip().lower()
+    known = {"": default, "1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
+    if value not in known:
+        raise ImproperlyConfigured(f"{variable} is {value!r}. Give true or false.")
+    return known[value]
+
+
+def secret_key(variable: str, file: Path) -> str:
+    """The variable, or else the file, which the first start makes with a random key that only its owner reads."""
+    if key := os.environ.get(variable, ""):
+        return key
+    file.parent.mkdir(parents=True, exist_ok=True)
+    # Written aside and linked into place, so that of two processes starting at once both read the same, whole key.
+    draft = file.with_name(f"{file.name}.{os.getpid()}.{secrets.token_hex(4)}")
+    if not file.exists():
+        draft.touch(mode=0o600)
+        draft.write_text(secrets.token_urlsafe(64), encoding="ascii")
+        try:
+            os.link(draft, file)
+        except FileExistsError:
+            pass
+        finally:
+            draft.unlink()
+    return file.read_text(encoding="ascii")

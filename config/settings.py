@@ -1,0 +1,172 @@
+"""All settings. Each variable, its default and an example stand in the README's configuration table."""
+
+from pathlib import Path
+from typing import Any
+
+from django.core.exceptions import ImproperlyConfigured
+
+from config.env import env, flag, positive, rate, secret_key
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+DATA_DIR = Path(env.str("DATA_DIR", default=str(BASE_DIR / "var")))
+
+DEBUG = False
+SECRET_KEY = secret_key("SECRET_KEY", DATA_DIR / "secret_key")
+ALLOWED_HOSTS: list[str] = env.list("ALLOWED_HOSTS", default=["127.0.0.1", "localhost", "[::1]"])
+CSRF_TRUSTED_ORIGINS: list[str] = env.list("CSRF_TRUSTED_ORIGINS", default=[])
+
+INSTALLED_APPS = [
+    "config",
+    "programs",
+    "training",
+    "enrollments",
+    "accounts",
+    "rest_framework",
+    "django_filters",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+]
+
+MIDDLEWARE = [
+    "accounts.api.request_log.RequestLog",
+    "config.middleware.RequestLineLimit",
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+
+ROOT_URLCONF = "config.urls"
+WSGI_APPLICATION = "config.wsgi.application"
+AUTH_USER_MODEL = "accounts.User"
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+APPEND_SLASH = False  # Routes answer with and without a trailing slash; none redirects.
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+
+
+THREADS = positive("THREADS", 4)
+
+
+def database(url: str) -> dict[str, Any]:
+    """One database connection's settings. Raises ImproperlyConfigured for any database but the two that are tested."""
+    settings: dict[str, Any] = env.db_url_config(url)
+    if settings["ENGINE"] == "django.db.backends.postgresql":
+        from psycopg import IsolationLevel
+
+        settings["OPTIONS"] = {
+            **settings.get("OPTIONS", {}),
+            # Counting under a row lock is right under READ COMMITTED only: see accounts/transactions.py.
+            "isolation_level": IsolationLevel.READ_COMMITTED,
+            "pool": {"min_size": 1, "max_size": positive("DATABASE_POOL_SIZE", THREADS), "timeout": 3},
+        }
+    elif settings["ENGINE"] == "django.db.backends.sqlite3":
+        Path(settings["NAME"]).parent.mkdir(parents=True, exist_ok=True)
+        settings["OPTIONS"] = {
+            "transaction_mode": "IMMEDIATE",
+            "timeout": 3,
+            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;",
+        }
+    else:
+        raise ImproperlyConfigured("DATABASE_URL: give a postgresql:// or a sqlite:/// address.")
+    return settings
+
+
+DATABASES = {"default": database(env.str("DATABASE_URL", default=f"sqlite:///{DATA_DIR / 'ledger.sqlite3'}"))}
+
+REDIS_URL: str = env.str("REDIS_URL", default="")
+
+RATE_LIMIT_TRAIN_SESSIONS = rate("RATE_LIMIT_TRAIN_SESSIONS", "600/minute")
+RATE_LIMIT_ASSIGNMENTS_READ = rate("RATE_LIMIT_ASSIGNMENTS_READ", "5/second")
+RATE_LIMIT_ASSIGNMENTS_WRITE = rate("RATE_LIMIT_ASSIGNMENTS_WRITE", "10/second")
+RATE_LIMIT_PROGRAMS = rate("RATE_LIMIT_PROGRAMS", "600/minute")
+RATE_LIMIT_TRAINING = rate("RATE_LIMIT_TRAINING", "600/minute")
+
+# A body over the first limit is a 413. 1,000 repeated ids must pass, so Django's own limit on fields is above that.
+DATA_UPLOAD_MAX_MEMORY_SIZE = positive("MAX_BODY_BYTES", 2_621_440)
+DATA_UPLOAD_MAX_NUMBER_FIELDS = 10_000
+# Longer request targets are a 414. 1,000 percent-encoded ids of 19 digits and 300 uuids fit.
+MAX_REQUEST_TARGET = 65_536
+
+# Deny everybody: a view that forgot its dialect answers nobody, and no family inherits another's policy.
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [],
+    "DEFAULT_PERMISSION_CLASSES": ["accounts.api.permissions.DenyAll"],
+    "DEFAULT_RENDERER_CLASSES": ["accounts.api.rendering.OrjsonRenderer"],
+    "DEFAULT_PARSER_CLASSES": [],
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "accounts.api.rendering.IgnoreAccept",
+    "DEFAULT_SCHEMA_CLASS": "accounts.api.openapi.FamilySchema",
+    "DEFAULT_METADATA_CLASS": None,
+    "URL_FORMAT_OVERRIDE": None,
+    "UNAUTHENTICATED_USER": None,
+}
+
+SPECTACULAR_SETTINGS = {
+    "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "SCHEMA_COERCE_PATH_PK_SUFFIX": True,
+    "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
+}
+
+STATIC_URL = "static/"
+STATIC_ROOT = DATA_DIR / "static"
+WHITENOISE_USE_FINDERS = True  # Served from the packages: there is no collectstatic step to forget.
+
+LANGUAGE_CODE = "en-us"
+TIME_ZONE = "UTC"
+USE_TZ = True
+USE_I18N = False
+
+# Behind a proxy that speaks TLS. `check --deploy` asks for all of it.
+HTTPS = flag("HTTPS", default=False)
+SECURE_SSL_REDIRECT = HTTPS
+SECURE_HSTS_SECONDS = 31_536_000 if HTTPS else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = HTTPS
+SECURE_HSTS_PRELOAD = HTTPS
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS else None
+SESSION_COOKIE_SECURE = HTTPS
+CSRF_COOKIE_SECURE = HTTPS
+
+LOG_LEVEL: str = env.str("LOG_LEVEL", default="INFO").upper()
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "filters": {"request": {"()": "accounts.api.request_log.RequestFacts"}},
+    "formatters": {
+        "line": {"()": "accounts.api.request_log.RedactingFormatter", "fmt": "{asctime} {levelname} {name} [{request_id}] {message}", "style": "{"}
+    },
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["request"]}},
+    "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
+    # Django's own handlers would write a request line a second time, unredacted.
+    "loggers": {"django": {"handlers": [], "propagate": True}, "django.request": {"level": "ERROR"}},
+}

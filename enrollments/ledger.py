@@ -1,0 +1,46 @@
+"""What enrolling asks of the ledger, which stands above it: a port, each call for many people at once.
+
+`training.ledger` is its one adapter, registered when the apps are ready. Calls are plain and run in the caller's
+transaction, after the caller's session locks: they take the organization's ledger lock, the last of all.
+"""
+
+from collections.abc import Collection, Sequence
+from datetime import date
+from typing import Protocol
+
+from accounts.actors import Actor
+from accounts.models import Organization
+from enrollments.models import Enrollment
+
+
+class Ledger(Protocol):
+    def valid_completions(
+        self, *, organization: Organization, person_ids: Collection[int], course_ids: Collection[int], on: date
+    ) -> set[tuple[int, int]]:
+        """The (person id, course id) pairs with a completed record that is valid on that day."""
+
+    def enrolled(self, *, organization: Organization, actor: Actor, enrollments: Sequence[Enrollment]) -> None:
+        """Open a record for each, unless one is open or the person holds a valid completed one.
+
+        The enrollments are of one course. Raises NotEnoughUnits of training.
+        """
+
+    def cancelled(self, *, organization: Organization, actor: Actor, enrollments: Sequence[Enrollment]) -> None:
+        """Unassign what these enrollments opened, where nothing has been done on it and nothing else needs it."""
+
+    def finished(self, *, organization: Organization, actor: Actor, enrollments: Sequence[Enrollment]) -> None:
+        """Enter the results: passed completes the open record, not passed counts a failed attempt, null is progress."""
+
+
+_adapter: Ledger | None = None
+
+
+def register(adapter: Ledger) -> None:
+    global _adapter  # noqa: PLW0603 - set once, when the apps are ready
+    _adapter = adapter
+
+
+def ledger() -> Ledger:
+    if _adapter is None:
+        raise RuntimeError("No ledger is registered: is the training app installed?")
+    return _adapter

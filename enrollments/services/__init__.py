@@ -1,0 +1,1 @@
+"""Writes to the catalogue (`catalogue`) and to who sits where (`enrolling`)."""

@@ -1,0 +1,1 @@
+"""Writes to templates and program sessions (`catalogue`) and to who is in them (`membership`)."""

@@ -1,0 +1,51 @@
+from accounts.errors import Refusal
+
+
+class NotEnoughUnits(Refusal):
+    """A course that takes a bought seat for each record has fewer free, unexpired ones than are needed."""
+
+    code = "not_enough_units"
+
+    def __init__(self, *, course_code: str, free: int, needed: int) -> None:
+        super().__init__(course_code, free, needed)
+        self.course_code, self.free, self.needed = course_code, free, needed
+
+
+class RecordUnknown(Refusal):
+    """No live train session of the organization has this id."""
+
+    code = "record_unknown"
+
+    def __init__(self, record_id: int) -> None:
+        super().__init__(record_id)
+        self.record_id = record_id
+
+
+class RecordCompleted(Refusal):
+    """A completed record is history: it takes no progress, no attempt and no unassigning."""
+
+    code = "record_completed"
+
+    def __init__(self, record_id: int) -> None:
+        super().__init__(record_id)
+        self.record_id = record_id
+
+
+class UnassignRefused(Refusal):
+    """Ids that name no live record of the organization, and ids of completed ones, each in the order given."""
+
+    code = "unassign_refused"
+
+    def __init__(self, *, unknown: list[int], completed: list[int]) -> None:
+        super().__init__(unknown, completed)
+        self.unknown, self.completed = unknown, completed
+
+
+class CourseNotAssignable(Refusal):
+    """An archived or deleted course is not assigned any more."""
+
+    code = "course_not_assignable"
+
+    def __init__(self, *, course_code: str, status: str) -> None:
+        super().__init__(course_code, status)
+        self.course_code, self.status = course_code, status

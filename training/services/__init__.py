@@ -1,0 +1,1 @@
+"""Writes to the ledger: `writer` holds the ledger lock and stamps, `records` are the acts."""

@@ -1,0 +1,245 @@
+"""The acts on train sessions. Each is one transaction under the organization's ledger lock."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.utils import timezone
+
+from accounts.actors import Actor
+from accounts.days import day_start
+from accounts.errors import FieldsRefused, PeopleInactive, PeopleUnknown
+from accounts.models import Organization, Person
+from accounts.services import save_checked
+from accounts.transactions import write
+from enrollments.errors import CourseUnknown
+from enrollments.models import Course, CourseStatus
+from training.errors import CourseNotAssignable, RecordCompleted, RecordUnknown, UnassignRefused
+from training.models import OPEN_STATES, State, TrainSession, Unit
+from training.services.writer import LedgerWriter, Opening, falling_due, ledger_writer
+
+
+@dataclass(frozen=True)
+class Assigned:
+    record: TrainSession
+    existing: bool
+
+
+def assign(
+    *,
+    organization: Organization,
+    actor: Actor,
+    course_id: int,
+    person_ids: Sequence[int],
+    due_at: datetime | None = None,
+) -> list[Assigned]:
+    """Open a record for each person, in the order given; an open one stays as it is. All or nothing.
+
+    Raises CourseUnknown, CourseNotAssignable, PeopleUnknown, PeopleInactive, NotEnoughUnits.
+    """
+    ids = list(dict.fromkeys(person_ids))
+    with ledger_writer(organization, actor) as writer:
+        course = _assignable_course(organization, course_id)
+        active = dict(Person.objects.of(organization).filter(pk__in=ids).values_list("pk", "active"))
+        if unknown := [pk for pk in ids if pk not in active]:
+            raise PeopleUnknown(unknown)
+        if inactive := [pk for pk in ids if not active[pk]]:
+            raise PeopleInactive(inactive)
+        existing = writer.open_records({(pk, course.pk) for pk in ids})
+        openings = [Opening(pk, course, due_at) for pk in ids if (pk, course.pk) not in existing]
+        opened = {record.person_id: record for record in writer.open(openings)}
+        return [
+            Assigned(opened[pk], existing=False) if pk in opened else Assigned(existing[pk, course.pk], existing=True)
+            for pk in ids
+        ]
+
+
+def _assignable_course(organization: Organization, course_id: int) -> Course:
+    course = Course.objects.of(organization).filter(pk=course_id).first()
+    if course is None:
+        raise CourseUnknown([course_id])
+    if course.status != CourseStatus.PUBLISHED:
+        raise CourseNotAssignable(course_code=course.code, status=course.status)
+    return course
+
+
+def progress(
+    *,
+    organization: Organization,
+    actor: Actor,
+    record_id: int,
+    percent_complete: int | None = None,
+    time_spent: Decimal | None = None,
+) -> TrainSession:
+    """Start a record, or say how far it is. `time_spent` is the total, in hours. What is None stays as it is.
+
+    A failed record stays failed until its next attempt. Raises RecordUnknown, RecordCompleted, FieldsRefused.
+    """
+    with ledger_writer(organization, actor) as writer:
+        record = _open_record(writer, record_id)
+        writer.start(record)
+        if percent_complete is not None:
+            record.percent = percent_complete
+        if time_spent is not None:
+            record.time_spent = time_spent
+        _check(record)
+        writer.save([record])
+    return record
+
+
+def attempt(
+    *,
+    organization: Organization,
+    actor: Actor,
+    record_id: int,
+    score: Decimal,
+    passed: bool | None = None,
+    time_spent: Decimal | None = None,
+) -> TrainSession:
+    """Enter an attempt at the final quiz; one that passed completes the record.
+
+    `passed` is as given, else score ≥ the course's pass score, else (no pass score) true. `time_spent` is this
+    attempt's own, in hours, and is added to the record's. Raises RecordUnknown, RecordCompleted, FieldsRefused.
+    """
+    with ledger_writer(organization, actor) as writer:
+        record = _open_record(writer, record_id)
+        if passed is None:
+            pass_score = record.course.pass_score
+            passed = pass_score is None or score >= pass_score
+        if time_spent is not None:
+            record.time_spent += time_spent
+        if passed:
+            writer.complete(record, score)
+        else:
+            writer.fail_attempt(record, score)
+        _check(record)
+        writer.save([record])
+    return record
+
+
+def complete(
+    *,
+    organization: Organization,
+    actor: Actor,
+    record_id: int,
+    score: Decimal | None = None,
+    on: date | None = None,
+) -> TrainSession:
+    """Enter a completion seen elsewhere, today or on an earlier day.
+
+    Raises RecordUnknown, RecordCompleted, FieldsRefused.
+    """
+    with ledger_writer(organization, actor) as writer:
+        record = _open_record(writer, record_id)
+        if on is not None and on > writer.today:
+            raise FieldsRefused({"on": ["Give today, or an earlier day."]})
+        at = None if on is None or on == writer.today else day_start(on, organization.zone)
+        writer.complete(record, score, at)
+        _check(record)
+        writer.save([record])
+    return record
+
+
+def change_due(
+    *, organization: Organization, actor: Actor, record_ids: Sequence[int], due_at: datetime | None
+) -> list[TrainSession]:
+    """Move the due instant of open records. All or nothing. Raises RecordUnknown, RecordCompleted."""
+    with ledger_writer(organization, actor) as writer:
+        records = [_open_record(writer, pk) for pk in dict.fromkeys(record_ids)]
+        for record in records:
+            writer.set_due(record, due_at)
+        writer.save(records)
+    return records
+
+
+def unassign(*, organization: Organization, actor: Actor, ids: Sequence[int], reason: str = "") -> list[int]:
+    """Take back what is owed, all or nothing: enrollments and seats stay. Returns the ids, in order, once each.
+
+    Raises UnassignRefused.
+    """
+    ids = list(dict.fromkeys(ids))
+    with ledger_writer(organization, actor) as writer:
+        states = dict(writer.records.live().filter(pk__in=ids).values_list("pk", "state"))
+        unknown = [pk for pk in ids if pk not in states]
+        completed = [pk for pk in ids if states.get(pk) == State.COMPLETED]
+        if unknown or completed:
+            raise UnassignRefused(unknown=unknown, completed=completed)
+        writer.unassign(ids, reason)
+    return ids
+
+
+def unassign_courses(
+    *, organization: Organization, actor: Actor, course_codes: Sequence[str], person_id: int, reason: str = ""
+) -> list[int]:
+    """Take back what a person owes of these courses. Returns the ids, newest first; none is fine.
+
+    Raises CourseUnknown, PeopleUnknown.
+    """
+    codes = list(dict.fromkeys(course_codes))
+    with ledger_writer(organization, actor) as writer:
+        known = set(Course.objects.of(organization).filter(code__in=codes).values_list("code", flat=True))
+        if unknown := [code for code in codes if code not in known]:
+            raise CourseUnknown(unknown)
+        if not Person.objects.of(organization).filter(pk=person_id).exists():
+            raise PeopleUnknown([person_id])
+        records = writer.records.open().filter(person_id=person_id, course__code__in=codes)
+        ids = list(records.order_by("-pk").values_list("pk", flat=True))
+        writer.unassign(ids, reason)
+    return ids
+
+
+def refusals_to_unassign(*, organization: Organization, ids: Collection[int]) -> UnassignRefused | None:
+    """What `unassign` would refuse of these ids at this moment, for a caller that leaves those out."""
+    states = dict(TrainSession.objects.of(organization).live().filter(pk__in=ids).values_list("pk", "state"))
+    unknown = [pk for pk in ids if pk not in states]
+    completed = [pk for pk in ids if states.get(pk) == State.COMPLETED]
+    return UnassignRefused(unknown=unknown, completed=completed) if unknown or completed else None
+
+
+def mark_overdue(*, organization: Organization, actor: Actor) -> int:
+    """Record which due instants have passed. Takes the lock only where there is something to record."""
+    if not falling_due(organization, timezone.now()).exists():
+        return 0
+    with ledger_writer(organization, actor) as writer:
+        return writer.mark_overdue()
+
+
+def buy_unit(*, organization: Organization, actor: Actor, course: Course, expires_on: date) -> Unit:
+    """Raises FieldsRefused."""
+    del actor
+    with write():
+        unit = Unit(organization=organization, course=course, expires_on=expires_on)
+        save_checked(unit)
+    return unit
+
+
+def update_unit(*, organization: Organization, actor: Actor, unit: Unit, changes: dict[str, Any]) -> Unit:
+    """A unit that a record holds keeps its course. Raises FieldsRefused."""
+    with ledger_writer(organization, actor):
+        unit = Unit.objects.of(organization).select_related("train_session").get(pk=unit.pk)
+        course_id = unit.course_id
+        for field, value in changes.items():
+            setattr(unit, field, value)
+        if unit.course_id != course_id and hasattr(unit, "train_session"):
+            raise FieldsRefused({"course": ["A unit that a train session holds keeps its course."]})
+        save_checked(unit, update_fields=changes)
+    return unit
+
+
+def _open_record(writer: LedgerWriter, record_id: int) -> TrainSession:
+    record = writer.records.live().select_related("course", "person").filter(pk=record_id).first()
+    if record is None:
+        raise RecordUnknown(record_id)
+    if record.state not in OPEN_STATES:
+        raise RecordCompleted(record_id)
+    return record
+
+
+def _check(record: TrainSession) -> None:
+    try:
+        record.clean_fields()
+    except ValidationError as error:
+        raise FieldsRefused(error.message_dict) from error

@@ -1,0 +1,36 @@
+"""What the ledger refuses, in words."""
+
+from accounts.wording import describe
+from training.errors import CourseNotAssignable, NotEnoughUnits, RecordCompleted, RecordUnknown, UnassignRefused
+
+
+@describe.register
+def _units(refusal: NotEnoughUnits) -> str:
+    return f"Not enough units of {refusal.course_code}: {refusal.needed} needed, {refusal.free} free."
+
+
+@describe.register
+def _unknown(refusal: RecordUnknown) -> str:
+    return f"There is no train session {refusal.record_id}."
+
+
+@describe.register
+def _completed(refusal: RecordCompleted) -> str:
+    return f"Train session {refusal.record_id} is completed; it cannot be changed."
+
+
+@describe.register
+def _unassign(refusal: UnassignRefused) -> str:
+    return " ".join(unassign_sentences(refusal))
+
+
+def unassign_sentences(refusal: UnassignRefused) -> list[str]:
+    """One sentence for each id."""
+    return [f"Train session {pk} not found." for pk in refusal.unknown] + [
+        f"Train session {pk} is completed; it cannot be unassigned." for pk in refusal.completed
+    ]
+
+
+@describe.register
+def _not_assignable(refusal: CourseNotAssignable) -> str:
+    return f"Course {refusal.course_code} is {refusal.status}; it cannot be assigned."
