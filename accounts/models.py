@@ -97,12 +97,26 @@ class Person(models.Model):
         ordering = ["pk"]
         verbose_name_plural = "people"
         constraints = [
-            models.UniqueConstraint(fields=["organization", "employee_id"], name="person_employee_id_unique"),
             models.UniqueConstraint(
-                fields=["organization", "username"], condition=~models.Q(username=""), name="person_username_unique"
+                fields=["organization", "employee_id"],
+                name="person_employee_id_unique",
+                violation_error_code="employee_id",
+                violation_error_message="Somebody else has this employee number.",
             ),
             models.UniqueConstraint(
-                "organization", Lower("mail"), condition=~models.Q(mail=""), name="person_mail_unique"
+                fields=["organization", "username"],
+                condition=~models.Q(username=""),
+                name="person_username_unique",
+                violation_error_code="username",
+                violation_error_message="Somebody else has this username.",
+            ),
+            models.UniqueConstraint(
+                "organization",
+                Lower("mail"),
+                condition=~models.Q(mail=""),
+                name="person_mail_unique",
+                violation_error_code="mail",
+                violation_error_message="Somebody else has this e-mail address.",
             ),
             choice_known("kind", PersonKind, "person_kind_known"),
         ]
@@ -133,7 +147,12 @@ class User(AbstractBaseUser, PermissionsMixin):
     """Somebody who logs in to the admin: staff of one organization, or a superuser, who sees all of them."""
 
     organization = models.ForeignKey(
-        Organization, models.PROTECT, null=True, blank=True, related_name="staff", help_text="Empty for superusers only."
+        Organization,
+        models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="staff",
+        help_text="Empty for superusers only.",
     )
     email = models.EmailField(unique=True)
     first_name = models.CharField(max_length=120, blank=True)

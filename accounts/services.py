@@ -28,7 +28,7 @@ def save_checked(row: models.Model, *, update_fields: Iterable[str] | None = Non
     try:
         row.full_clean()
     except ValidationError as error:
-        raise FieldsRefused(error.message_dict) from error
+        raise FieldsRefused(_by_field(row, error)) from error
     _refuse_foreign(row)
     try:
         # A savepoint of its own: PostgreSQL refuses every statement after a failed one.
@@ -39,6 +39,16 @@ def save_checked(row: models.Model, *, update_fields: Iterable[str] | None = Non
                 row.save(update_fields=list(update_fields))
     except IntegrityError as error:
         raise FieldsRefused({"__all__": ["This collides with a row that was written at the same time."]}) from error
+
+
+def _by_field(row: models.Model, error: ValidationError) -> dict[str, list[str]]:
+    """Messages by field. A constraint of the whole row whose error code is a field's name speaks of that field."""
+    names = {field.name for field in row._meta.concrete_fields}  # noqa: SLF001 - Django's documented name
+    fields: dict[str, list[str]] = {}
+    for name, errors in error.error_dict.items():
+        for one in errors:
+            fields.setdefault(one.code if one.code in names else name, []).extend(one.messages)
+    return fields
 
 
 def _refuse_foreign(row: models.Model) -> None:
@@ -52,9 +62,7 @@ def _refuse_foreign(row: models.Model) -> None:
             raise FieldsRefused({field.name: ["There is no such row."]})
 
 
-def create_organization(
-    *, actor: Actor, name: str, slug: str, time_zone: str = "UTC", **fields: Any
-) -> Organization:
+def create_organization(*, actor: Actor, name: str, slug: str, time_zone: str = "UTC", **fields: Any) -> Organization:
     del actor  # Organizations carry no author; every service takes the actor all the same.
     with write():
         organization = Organization(name=name, slug=slug, time_zone=time_zone, **fields)

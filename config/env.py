@@ -18,7 +18,9 @@ def rate(variable: str, default: str) -> str:
         try:
             parse(value)
         except ValueError as error:
-            raise ImproperlyConfigured(f"{variable} is {value!r}. Give a rate such as 600/minute, or nothing.") from error
+            raise ImproperlyConfigured(
+                f"{variable} is {value!r}. Give a rate such as 600/minute, or nothing."
+            ) from error
     return value
 
 

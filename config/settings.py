@@ -123,7 +123,7 @@ REST_FRAMEWORK = {
     "DEFAULT_RENDERER_CLASSES": ["accounts.api.rendering.OrjsonRenderer"],
     "DEFAULT_PARSER_CLASSES": [],
     "DEFAULT_CONTENT_NEGOTIATION_CLASS": "accounts.api.rendering.IgnoreAccept",
-    "DEFAULT_SCHEMA_CLASS": "accounts.api.openapi.FamilySchema",
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "DEFAULT_METADATA_CLASS": None,
     "URL_FORMAT_OVERRIDE": None,
     "UNAUTHENTICATED_USER": None,
@@ -136,10 +136,11 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "SCHEMA_COERCE_PATH_PK_SUFFIX": True,
     "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
+    "PREPROCESSING_HOOKS": ["accounts.api.openapi.without_trailing_slashes"],
+    "POSTPROCESSING_HOOKS": [],  # Each enum stands where it is used.
 }
 
 STATIC_URL = "static/"
-STATIC_ROOT = DATA_DIR / "static"
 WHITENOISE_USE_FINDERS = True  # Served from the packages: there is no collectstatic step to forget.
 
 LANGUAGE_CODE = "en-us"
@@ -163,7 +164,11 @@ LOGGING = {
     "disable_existing_loggers": False,
     "filters": {"request": {"()": "accounts.api.request_log.RequestFacts"}},
     "formatters": {
-        "line": {"()": "accounts.api.request_log.RedactingFormatter", "fmt": "{asctime} {levelname} {name} [{request_id}] {message}", "style": "{"}
+        "line": {
+            "()": "accounts.api.request_log.RedactingFormatter",
+            "fmt": "{asctime} {levelname} {name} [{request_id}] {message}",
+            "style": "{",
+        }
     },
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["request"]}},
     "root": {"handlers": ["stderr"], "level": LOG_LEVEL},

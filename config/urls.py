@@ -1,1 +1,30 @@
-urlpatterns: list = []
+"""THE map: every address of the project begins here."""
+
+from django.contrib import admin
+from django.urls import path
+from django.views.generic import RedirectView
+
+from accounts.api.openapi import document_routes
+from config.health import healthz, readyz
+from config.pages import landing
+from enrollments.api.dialect import TrainingDialect
+from enrollments.api.urls import urlpatterns as training_routes
+from training.api.train_sessions.dialect import TrainSessionsDialect
+from training.api.train_sessions.urls import urlpatterns as train_sessions_routes
+
+urlpatterns = [
+    path("", landing, name="landing"),
+    path("healthz", healthz),
+    path("readyz", readyz),
+    path("admin", RedirectView.as_view(url="/admin/")),
+    path("admin/", admin.site.urls),
+    *training_routes,
+    *train_sessions_routes,
+    *document_routes(TrainingDialect(), training_routes),
+    *document_routes(TrainSessionsDialect(), train_sessions_routes),
+]
+
+handler400 = "config.errors.bad_request"
+handler403 = "config.errors.permission_denied"
+handler404 = "config.errors.not_found"
+handler500 = "config.errors.server_error"

@@ -101,3 +101,13 @@ class CourseUnknown(Refusal):
     def __init__(self, ids: list[int] | list[str]) -> None:
         super().__init__(ids)
         self.ids = ids
+
+
+class NotEnoughUnits(Refusal):
+    """A course that takes a bought seat for each record has fewer free, unexpired ones than are needed."""
+
+    code = "not_enough_units"
+
+    def __init__(self, *, course_code: str, free: int, needed: int) -> None:
+        super().__init__(course_code, free, needed)
+        self.course_code, self.free, self.needed = course_code, free, needed

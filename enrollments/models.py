@@ -92,9 +92,15 @@ class Course(models.Model):
     class Meta:
         ordering = ["pk"]
         constraints = [
-            models.UniqueConstraint(fields=["organization", "code"], name="course_code_unique"),
+            models.UniqueConstraint(
+                fields=["organization", "code"],
+                name="course_code_unique",
+                violation_error_code="code",
+                violation_error_message="Another course has this code.",
+            ),
             models.CheckConstraint(
-                condition=models.Q(pass_score=None) | models.Q(pass_score__range=SCORE_RANGE), name="course_pass_score_range"
+                condition=models.Q(pass_score=None) | models.Q(pass_score__range=SCORE_RANGE),
+                name="course_pass_score_range",
             ),
             models.CheckConstraint(condition=models.Q(duration_hours__gte=0), name="course_duration_not_negative"),
             models.CheckConstraint(condition=models.Q(cost_per_participant__gte=0), name="course_cost_not_negative"),
@@ -165,6 +171,7 @@ class Session(models.Model):
             models.CheckConstraint(
                 condition=models.Q(ends_at__gte=models.F("starts_at")),
                 name="session_ends_after_start",
+                violation_error_code="ends_at",
                 violation_error_message="A session ends when it starts, or later.",
             ),
             choice_known("status", SessionStatus, "session_status_known"),

@@ -7,6 +7,7 @@ from enrollments.errors import (
     CourseUnknown,
     EnrollmentNotOpen,
     EnrollmentUnknown,
+    NotEnoughUnits,
     PrerequisitesUnmet,
     SessionClosed,
     SessionFull,
@@ -73,3 +74,8 @@ def _not_open(refusal: EnrollmentNotOpen) -> str:
 @describe.register
 def _course_unknown(refusal: CourseUnknown) -> str:
     return f"Unknown courses: {listed(refusal.ids)}."
+
+
+@describe.register
+def _units(refusal: NotEnoughUnits) -> str:
+    return f"Not enough units of {refusal.course_code}: {refusal.needed} needed, {refusal.free} free."

@@ -114,7 +114,9 @@ class ProgramSession(models.Model):
         ordering = ["hex_id"]
         constraints = [
             models.CheckConstraint(
-                condition=models.Q(starts_at=None) | models.Q(ends_at=None) | models.Q(ends_at__gte=models.F("starts_at")),
+                condition=models.Q(starts_at=None)
+                | models.Q(ends_at=None)
+                | models.Q(ends_at__gte=models.F("starts_at")),
                 name="program_session_ends_after_start",
                 violation_error_message="A program session ends when it starts, or later.",
             ),
@@ -144,7 +146,9 @@ class ProgramTutor(models.Model):
 
     class Meta:
         ordering = ["pk"]
-        constraints = [models.UniqueConstraint(fields=["organization", "session", "person"], name="program_tutor_unique")]
+        constraints = [
+            models.UniqueConstraint(fields=["organization", "session", "person"], name="program_tutor_unique")
+        ]
 
     def __str__(self) -> str:
         return f"{self.person} tutors {self.session}"
@@ -169,7 +173,9 @@ class ProgramRequirement(models.Model):
                 violation_error_message="A requirement names a course or a program, one of the two.",
             ),
             models.UniqueConstraint(fields=["organization", "session", "course"], name="program_requirement_course"),
-            models.UniqueConstraint(fields=["organization", "session", "template"], name="program_requirement_template"),
+            models.UniqueConstraint(
+                fields=["organization", "session", "template"], name="program_requirement_template"
+            ),
         ]
 
     def __str__(self) -> str:
@@ -198,7 +204,9 @@ class ProgramMember(models.Model):
         ordering = ["pk"]
         constraints = [
             models.UniqueConstraint(
-                fields=["organization", "session", "person"], condition=models.Q(left_at=None), name="program_member_once"
+                fields=["organization", "session", "person"],
+                condition=models.Q(left_at=None),
+                name="program_member_once",
             ),
         ]
         indexes = [models.Index(fields=["organization", "person"], name="program_member_person")]

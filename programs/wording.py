@@ -1,7 +1,8 @@
 """What programs refuse, in words."""
 
-from accounts.wording import describe, listed
+from accounts.wording import listed
 from programs.errors import ProgramSessionUnknown, RequirementsNotMet
+from training.wording import describe
 
 
 @describe.register

@@ -1,16 +1,6 @@
 from accounts.errors import Refusal
 
 
-class NotEnoughUnits(Refusal):
-    """A course that takes a bought seat for each record has fewer free, unexpired ones than are needed."""
-
-    code = "not_enough_units"
-
-    def __init__(self, *, course_code: str, free: int, needed: int) -> None:
-        super().__init__(course_code, free, needed)
-        self.course_code, self.free, self.needed = course_code, free, needed
-
-
 class RecordUnknown(Refusal):
     """No live train session of the organization has this id."""
 

@@ -26,7 +26,10 @@ class TrainSessionLedger:
     def cancelled(self, *, organization: Organization, actor: Actor, enrollments: Sequence[Enrollment]) -> None:
         with ledger_writer(organization, actor) as writer:
             opened = writer.records.open().untouched().filter(enrollment__in=enrollments)
-            pairs = {(person_id, course_id): pk for pk, person_id, course_id in opened.values_list("pk", "person_id", "course_id")}
+            pairs = {
+                (person_id, course_id): pk
+                for pk, person_id, course_id in opened.values_list("pk", "person_id", "course_id")
+            }
             needed = still_needed(organization=organization, pairs=pairs)
             writer.unassign([pk for pair, pk in pairs.items() if pair not in needed], "Enrollment cancelled")
 
@@ -42,9 +45,7 @@ class TrainSessionLedger:
 
 
 def _opening(enrollment: Enrollment) -> Opening:
-    return Opening(
-        enrollment.person_id, enrollment.session.course, origin=Origin.ENROLLMENT, enrollment=enrollment
-    )
+    return Opening(enrollment.person_id, enrollment.session.course, origin=Origin.ENROLLMENT, enrollment=enrollment)
 
 
 def _enter(writer: LedgerWriter, record: TrainSession, enrollment: Enrollment) -> None:

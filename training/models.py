@@ -93,7 +93,11 @@ class TrainSession(models.Model):
     )
     failed_attempts = models.PositiveIntegerField(default=0)
     time_spent = models.DecimalField(
-        max_digits=9, decimal_places=2, default=Decimal(0), validators=[MinValueValidator(Decimal(0))], help_text="Hours."
+        max_digits=9,
+        decimal_places=2,
+        default=Decimal(0),
+        validators=[MinValueValidator(Decimal(0))],
+        help_text="Hours.",
     )
     assigned_at = models.DateTimeField(default=timezone.now)
     started_at = models.DateTimeField(null=True, blank=True)
@@ -150,7 +154,9 @@ class TrainSession(models.Model):
         ]
         indexes = [
             # The complete list and its pages, newest first.
-            models.Index(fields=["organization", "-id"], name="train_session_live", condition=models.Q(unassigned_at=None)),
+            models.Index(
+                fields=["organization", "-id"], name="train_session_live", condition=models.Q(unassigned_at=None)
+            ),
             # The change feed, and the stamp that the next change must exceed.
             models.Index(fields=["organization", "updated_at", "id"], name="train_session_feed"),
             models.Index(fields=["organization", "person", "course"], name="train_session_person"),
@@ -159,7 +165,8 @@ class TrainSession(models.Model):
             models.Index(
                 fields=["organization", "due_at"],
                 name="train_session_falls_due",
-                condition=models.Q(overdue=False, unassigned_at=None, due_at__isnull=False) & ~models.Q(state="completed"),
+                condition=models.Q(overdue=False, unassigned_at=None, due_at__isnull=False)
+                & ~models.Q(state="completed"),
             ),
             models.Index(fields=["organization", "due_at", "-id"], name="train_session_due"),
             models.Index(fields=["organization", "completed_at", "-id"], name="train_session_completed"),

@@ -1,12 +1,7 @@
 """What the ledger refuses, in words."""
 
-from accounts.wording import describe
-from training.errors import CourseNotAssignable, NotEnoughUnits, RecordCompleted, RecordUnknown, UnassignRefused
-
-
-@describe.register
-def _units(refusal: NotEnoughUnits) -> str:
-    return f"Not enough units of {refusal.course_code}: {refusal.needed} needed, {refusal.free} free."
+from enrollments.wording import describe
+from training.errors import CourseNotAssignable, RecordCompleted, RecordUnknown, UnassignRefused
 
 
 @describe.register

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 from django.conf import settings
+from django.core.exceptions import NON_FIELD_ERRORS
 from django.http import HttpRequest, HttpResponse
 
 from accounts.api.errors import ApiError
@@ -42,7 +43,9 @@ class Dialect(ABC):
     common_refusals: ClassVar[Mapping[type[Refusal], Answer]] = {
         Busy: lambda refusal: ApiError(503, [describe(refusal)], code=refusal.code, headers={"Retry-After": "1"}),
         CredentialRefused: with_status(401),
-        FieldsRefused: lambda refusal: ApiError.invalid(refusal.fields),
+        FieldsRefused: lambda refusal: ApiError.invalid(
+            {"body" if name == NON_FIELD_ERRORS else name: texts for name, texts in refusal.fields.items()}
+        ),
         IdempotencyKeyReused: with_status(422),
         IdempotencyKeyInUse: with_status(409),
     }

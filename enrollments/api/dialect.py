@@ -10,6 +10,7 @@ from enrollments.errors import (
     CapacityBelowSeatsTaken,
     EnrollmentNotOpen,
     EnrollmentUnknown,
+    NotEnoughUnits,
     PrerequisitesUnmet,
     SessionClosed,
     SessionFull,
@@ -45,9 +46,10 @@ class TrainingDialect(Dialect):
         PeopleInactive: _about("employee_ids"),
         AlreadyEnrolled: _about("employee_ids"),
         PrerequisitesUnmet: _about("employee_ids"),
+        NotEnoughUnits: with_status(422),
         CapacityBelowSeatsTaken: _about("max_participants"),
         StatusFinal: _about("status"),
-        EnrollmentUnknown: with_status(404),
+        EnrollmentUnknown: lambda _refusal: ApiError(404, ["Enrollment not found."]),
         EnrollmentNotOpen: with_status(409),
     }
 

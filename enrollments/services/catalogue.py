@@ -86,9 +86,7 @@ def create_session(*, organization: Organization, actor: Actor, **fields: Any) -
     return session
 
 
-def update_session(
-    *, organization: Organization, actor: Actor, session_id: int, changes: dict[str, Any]
-) -> Session:
+def update_session(*, organization: Organization, actor: Actor, session_id: int, changes: dict[str, Any]) -> Session:
     """Cancelling a session cancels whoever is still enrolled in it, in the same transaction.
 
     Raises SessionUnknown, StatusFinal, CapacityBelowSeatsTaken, FieldsRefused.

@@ -132,9 +132,7 @@ def complete(
         enrollment.status = EnrollmentStatus.FAILED if enrollment.passed is False else EnrollmentStatus.COMPLETED
         enrollment.score, enrollment.feedback, enrollment.certificate_url = given
         enrollment.completed_at = timezone.now()
-        _save(
-            enrollment, actor, "status", "score", "passed", "feedback", "certificate_url", "completed_at"
-        )
+        _save(enrollment, actor, "status", "score", "passed", "feedback", "certificate_url", "completed_at")
         ledger().finished(organization=organization, actor=actor, enrollments=[enrollment])
     return enrollment
 

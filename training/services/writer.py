@@ -15,8 +15,8 @@ from accounts.actors import Actor
 from accounts.days import certificate_last_day, day_of
 from accounts.models import Organization
 from accounts.transactions import lock_ledger, write
+from enrollments.errors import NotEnoughUnits
 from enrollments.models import Course, Enrollment
-from training.errors import NotEnoughUnits
 from training.models import OPEN_STATES, Origin, State, TrainSession, TrainSessionQuerySet, Unit
 
 Pair = tuple[int, int]  # person id, course id

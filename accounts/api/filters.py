@@ -1,0 +1,178 @@
+"""django-filter, strictly: each filter says what it accepts, and a value that it cannot parse is refused by name."""
+
+import re
+from collections.abc import Mapping
+from datetime import date, datetime
+from typing import Any, ClassVar, Generic, TypeVar
+
+import django_filters
+from django import forms
+from django.db import models
+from django.db.models import Q, QuerySet
+
+from accounts.api.errors import ApiError
+from accounts.api.query import shown
+from accounts.days import day_end, day_start
+from accounts.models import Organization
+from accounts.search import searchable
+
+Row = TypeVar("Row", bound=models.Model)
+BIGGEST = 2**63 - 1  # What a column of either database holds.
+
+
+class StrictIntegerField(forms.Field):
+    accepted = "a whole number"
+
+    def to_python(self, value: str | None) -> int | None:
+        if not value:
+            return None
+        if not re.fullmatch(r"-?[0-9]{1,19}", value, re.ASCII) or abs(int(value)) > BIGGEST:
+            raise forms.ValidationError("not a whole number")
+        return int(value)
+
+
+class YearField(StrictIntegerField):
+    accepted = "a year from 1 to 9999"
+
+    def to_python(self, value: str | None) -> int | None:
+        year = super().to_python(value)
+        if year is not None and not 1 <= year <= 9999:  # noqa: PLR2004 - the years that a date can have
+            raise forms.ValidationError("not a year")
+        return year
+
+
+class DayField(forms.Field):
+    accepted = "a day as YYYY-MM-DD"
+
+    def to_python(self, value: str | None) -> date | None:
+        if not value:
+            return None
+        # date.fromisoformat alone also takes 20150101 and 2015-W01-1.
+        if not re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", value, re.ASCII):
+            raise forms.ValidationError("not a day")
+        try:
+            return date.fromisoformat(value)
+        except ValueError as error:
+            raise forms.ValidationError("no such day") from error
+
+
+class TextField(forms.CharField):
+    accepted = "text without NUL characters"
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(strip=False, **kwargs)
+
+
+class OneOfField(forms.Field):
+    def __init__(self, *, values: Mapping[str, Any], **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.values = values
+        self.accepted = f"one of {', '.join(values)}"
+
+    def to_python(self, value: str | None) -> Any:
+        if not value:
+            return None
+        if value not in self.values:
+            raise forms.ValidationError("not one of them")
+        return self.values[value]
+
+
+class IntegerFilter(django_filters.Filter):
+    field_class = StrictIntegerField
+
+
+class TextFilter(django_filters.Filter):
+    """Equals, to the letter."""
+
+    field_class = TextField
+
+
+class ContainsFilter(django_filters.Filter):
+    """Contained in any of the normalised columns, ignoring case. `%`, `_` and `\\` are ordinary characters."""
+
+    field_class = TextField
+
+    def __init__(self, *columns: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.columns = columns
+
+    def filter(self, qs: QuerySet[Row], value: str | None) -> QuerySet[Row]:
+        if not value:
+            return qs
+        condition = Q()
+        for column in self.columns:
+            condition |= Q(**{f"{column}__contains": searchable(value)})
+        return qs.filter(condition)
+
+
+class OneOfFilter(django_filters.Filter):
+    """One of a family's words, by what the ledger calls it."""
+
+    field_class = OneOfField
+
+    def __init__(self, values: Mapping[str, Any], **kwargs: Any) -> None:
+        super().__init__(values=values, **kwargs)
+        self.values = values
+
+
+class DateFilter(django_filters.Filter):
+    """A plain date column. `lookup_expr` is exact, gte or lte."""
+
+    field_class = DayField
+
+
+class DayFilter(django_filters.Filter):
+    """An instant that falls on a day of the organization's time zone (`exact`), on it or after (`gte`), on it or
+    before (`lte`), before it (`lt`). A half-open range of instants, so that an index serves it.
+    """
+
+    field_class = DayField
+
+    def filter(self, qs: QuerySet[Row], value: date | None) -> QuerySet[Row]:
+        if value is None:
+            return qs
+        zone = self.parent.organization.zone
+        start, end = day_start(value, zone), day_end(value, zone)
+        bounds: dict[str, dict[str, datetime]] = {
+            "exact": {"gte": start, "lt": end},
+            "gte": {"gte": start},
+            "lte": {"lt": end},
+            "lt": {"lt": start},
+        }
+        return qs.filter(**{f"{self.field_name}__{bound}": at for bound, at in bounds[self.lookup_expr].items()})
+
+
+class YearFilter(django_filters.Filter):
+    """An instant that falls in a year of the organization's time zone."""
+
+    field_class = YearField
+
+    def filter(self, qs: QuerySet[Row], value: int | None) -> QuerySet[Row]:
+        if value is None:
+            return qs
+        zone = self.parent.organization.zone
+        start, end = day_start(date(value, 1, 1), zone), day_end(date(value, 12, 31), zone)
+        return qs.filter(**{f"{self.field_name}__gte": start, f"{self.field_name}__lt": end})
+
+
+class StrictFilterSet(django_filters.FilterSet, Generic[Row]):
+    """The documented filters of a list, by their documented names. `aliases` are other documented spellings."""
+
+    aliases: ClassVar[Mapping[str, str]] = {}
+
+    def __init__(self, given: Mapping[str, list[str]], *, queryset: QuerySet[Row], organization: Organization) -> None:
+        self.organization = organization
+        super().__init__(data={name: values[0] for name, values in given.items()}, queryset=queryset)
+
+    def rows(self) -> QuerySet[Row]:
+        """The filtered rows. Raises ApiError 400, naming each value and what is accepted."""
+        form = self.form
+        if not form.is_valid():
+            raise ApiError.bad_query(
+                {
+                    name: [f"{shown(self.data.get(name, ''))!r} is not accepted. Give {form.fields[name].accepted}."]
+                    for name in form.errors
+                }
+            )
+        rows: QuerySet[Row] = self.filter_queryset(self.queryset)
+        return rows

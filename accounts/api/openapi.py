@@ -1,0 +1,153 @@
+"""One OpenAPI document and one docs page for each family, from the same declarations that serve the requests."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+from django.urls import URLPattern, URLResolver, path
+from drf_spectacular.openapi import AutoSchema
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from drf_spectacular.views import SpectacularJSONAPIView, SpectacularSwaggerView
+
+from accounts.api.dialect import Dialect
+from accounts.api.filters import DateFilter, DayFilter, IntegerFilter, OneOfFilter, StrictFilterSet, YearFilter
+
+Handler = TypeVar("Handler", bound=Callable[..., Any])
+
+ALWAYS = {"401", "403", "405", "414", "429", "500", "503"}
+REASONS = {
+    "400": "The query or the body cannot be understood",
+    "401": "No credential, or one that lets nobody in",
+    "403": "The token lacks the scope",
+    "404": "Not found",
+    "405": "Method not allowed",
+    "409": "Conflict: the state does not allow it, or the first request with this Idempotency-Key is still running",
+    "413": "The body is too large",
+    "414": "The address is too long",
+    "415": "The body is of another media type",
+    "422": "The body breaks a rule",
+    "429": "Rate limit exceeded; Retry-After says when to come back",
+    "500": "Internal error",
+    "503": "Busy; Retry-After says when to come back",
+}
+
+
+def documented(
+    summary: str,
+    description: str = "",
+    *,
+    answers: Any,
+    status: int = 200,
+    takes: Any = None,
+    partial: bool = False,
+    filters: type[StrictFilterSet[Any]] | None = None,
+    paged: int | bool = False,
+    parameters: Sequence[OpenApiParameter] = (),
+) -> Callable[[Handler], Handler]:
+    """Describe an endpoint beside it: what it takes, answers and filters by. The errors come from its dialect."""
+    described = [*filter_parameters(filters), *parameters] if filters else list(parameters)
+    if paged:
+        described += page_parameters(biggest=100, size=15)
+    request = takes(partial=True) if takes and partial else takes
+    decorate: Callable[[Handler], Handler] = extend_schema(
+        summary=summary,
+        description=description or summary,
+        request=request,
+        responses={status: answers},
+        parameters=described,
+    )
+    return decorate
+
+
+def page_parameters(*, biggest: int, size: int | None) -> list[OpenApiParameter]:
+    per_page: dict[str, Any] = {"type": "integer", "minimum": 1, "maximum": biggest}
+    if size is not None:
+        per_page["default"] = size
+    return [
+        OpenApiParameter("page", {"type": "integer", "minimum": 1}, description="Which page, from 1."),
+        OpenApiParameter("per_page", per_page, description="Rows on a page."),
+    ]
+
+
+def filter_parameters(filters: type[StrictFilterSet[Any]]) -> list[OpenApiParameter]:
+    alias_of = {name: alias for alias, name in filters.aliases.items()}
+    described = []
+    for name, declared in filters.base_filters.items():
+        text = declared.label
+        if name in alias_of:
+            text += f" Also written `{alias_of[name]}`."
+        described.append(OpenApiParameter(name, _filter_schema(declared), description=text))
+    return described
+
+
+def _filter_schema(declared: Any) -> dict[str, Any]:
+    match declared:
+        case OneOfFilter():
+            return {"type": "string", "enum": list(declared.values)}
+        case DayFilter() | DateFilter():
+            return {"type": "string", "format": "date"}
+        case YearFilter():
+            return {"type": "integer", "minimum": 1, "maximum": 9999}
+        case IntegerFilter():
+            return {"type": "integer"}
+    return {"type": "string"}
+
+
+def without_trailing_slashes(endpoints: Sequence[tuple[str, str, str, Any]]) -> list[tuple[str, str, str, Any]]:
+    """Paths as the documents write them; both forms are served."""
+    return [(path.rstrip("/"), *rest) for path, *rest in endpoints]  # type: ignore[misc]  # the rest is three
+
+
+class FamilySchema(AutoSchema):  # type: ignore[misc]  # published without types
+    """What a view's dialect adds to each operation: its credential, its errors, its idempotency key."""
+
+    @property
+    def dialect(self) -> Dialect:
+        dialect: Dialect = self.view.dialect
+        return dialect
+
+    def get_tags(self) -> list[str]:
+        return [self.dialect.title]
+
+    def get_auth(self) -> list[dict[str, list[str]]]:
+        return [{name: []} for name in self.dialect.security]
+
+    def get_override_parameters(self) -> list[OpenApiParameter]:
+        if self.method not in {"POST", "PUT", "PATCH", "DELETE"}:
+            return []
+        return [
+            OpenApiParameter(
+                "Idempotency-Key",
+                {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
+                OpenApiParameter.HEADER,
+                description="The same request under the same key has one effect and gets the first answer, for 24 hours.",
+            )
+        ]
+
+    def _get_response_bodies(self, direction: str = "response") -> dict[str, Any]:
+        bodies: dict[str, Any] = super()._get_response_bodies(direction)
+        writes = self.method in {"POST", "PUT", "PATCH", "DELETE"}
+        statuses = ALWAYS | {"400"} | ({"404"} if "{" in self.path else set())
+        statuses |= {"409", "413", "415", "422"} if writes else set()
+        content = {"application/json": {"schema": self.dialect.error_schema()}}
+        for status in sorted(statuses):
+            bodies.setdefault(status, {"description": REASONS[status], "content": content})
+        return bodies
+
+
+def document_routes(dialect: Dialect, routes: Sequence[URLPattern | URLResolver]) -> list[URLPattern]:
+    """The family's OpenAPI document and its docs page, which loads nothing from another host."""
+    name = f"schema-{dialect.family}"
+    settings = {
+        "TITLE": dialect.title,
+        "DESCRIPTION": dialect.description,
+        "VERSION": "1.0.0",
+        "APPEND_COMPONENTS": {"securitySchemes": dialect.security},
+    }
+    document = SpectacularJSONAPIView.as_view(patterns=list(routes), custom_settings=settings)
+    page = SpectacularSwaggerView.as_view(url_name=name, title=dialect.title)
+    return [
+        path(f"api/schema/{dialect.family}", document, name=name),
+        path(f"api/schema/{dialect.family}/", document),
+        path(f"api/docs/{dialect.family}", page, name=f"docs-{dialect.family}"),
+        path(f"api/docs/{dialect.family}/", page),
+    ]

@@ -1,0 +1,40 @@
+"""The application that a WSGI server runs."""
+
+import os
+from collections.abc import Iterable
+from io import BytesIO
+from typing import TYPE_CHECKING
+
+from django.conf import settings
+from django.core.wsgi import get_wsgi_application
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+
+
+def measured(django: "WSGIApplication") -> "WSGIApplication":
+    """Give a chunked body the length that Django needs: a body without `CONTENT_LENGTH` is an empty one to it.
+
+    At most one byte more than the largest body is read. With that byte the body is too large, so that it gets the
+    413 of every other body that is.
+    """
+
+    def application(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        # Without `wsgi.input_terminated`, reading the input to its end would wait for a client that sends no more.
+        if environ.get("wsgi.input_terminated") and _is_chunked(environ):
+            body = environ["wsgi.input"].read(settings.DATA_UPLOAD_MAX_MEMORY_SIZE + 1)
+            environ["wsgi.input"] = BytesIO(body)
+            environ["CONTENT_LENGTH"] = str(len(body))
+        return django(environ, start_response)
+
+    return application
+
+
+def _is_chunked(environ: "WSGIEnvironment") -> bool:
+    codings: str = environ.get("HTTP_TRANSFER_ENCODING", "")
+    return "chunked" in [coding.strip().lower() for coding in codings.split(",")]
+
+
+application = measured(get_wsgi_application())
