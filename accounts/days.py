@@ -3,6 +3,9 @@
 import calendar
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 
+FIRST_INSTANT = datetime(1, 1, 1, tzinfo=UTC)
+LAST_INSTANT = datetime(9999, 12, 31, 23, 59, 59, 999999, tzinfo=UTC)
+
 
 def day_of(instant: datetime, zone: tzinfo) -> date:
     return instant.astimezone(zone).date()
@@ -17,14 +20,13 @@ def day_start(day: date, zone: tzinfo) -> datetime:
     try:
         return datetime.combine(day, time.min, tzinfo=zone).astimezone(UTC)
     except OverflowError:
-        edge = datetime.min if day.year == 1 else datetime.max
-        return edge.replace(tzinfo=UTC)
+        return FIRST_INSTANT if day.year == 1 else LAST_INSTANT
 
 
 def day_end(day: date, zone: tzinfo) -> datetime:
     """The first instant after `day` in `zone`, in UTC: the open end of the day's range of instants."""
     if day == date.max:
-        return datetime.max.replace(tzinfo=UTC)
+        return LAST_INSTANT
     return day_start(day + timedelta(days=1), zone)
 
 

@@ -20,7 +20,7 @@ def new_hex_id() -> str:
     return secrets.token_hex(12)
 
 
-class HexIdField(models.CharField):
+class HexIdField(models.CharField):  # type: ignore[type-arg]  # generic in the stubs only
     """A public id of 24 hex digits, unique in the whole installation."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

@@ -7,7 +7,7 @@ from django.utils import timezone
 from accounts.errors import CredentialRefused
 from accounts.models import ApiToken, Organization, Person, PersonQuerySet
 
-TOKEN_MARK = "tl"
+TOKEN_MARK = "tl"  # noqa: S105 - how a secret of ours begins
 LAST_USED_STEP = timedelta(minutes=1)
 
 

@@ -1,3 +1,4 @@
+from collections.abc import Sequence
 from typing import Any
 
 from django.core.checks import CheckMessage, Error, Tags, register
@@ -5,7 +6,7 @@ from django.db import connections
 
 
 @register(Tags.database)
-def read_committed(databases: list[str] | None = None, **_kwargs: Any) -> list[CheckMessage]:
+def read_committed(databases: Sequence[str] | None = None, **_kwargs: Any) -> list[CheckMessage]:
     """Seats are counted under a row lock, which is right under READ COMMITTED only."""
     errors: list[CheckMessage] = []
     for alias in databases or []:

@@ -1,6 +1,6 @@
 """For whatever watches the server: is the process alive, and can it do its work?
 
-A part that does not answer is named; where it is and why it fails stand in the log.
+A part that does not answer is named, never its address; why it fails stands in the log.
 """
 
 import logging
@@ -61,7 +61,10 @@ def _migrations() -> str:
 def _redis() -> str:
     if not settings.REDIS_URL:
         return "not configured"
-    return "ok" if _store(settings.REDIS_URL).check() else "unreachable"
+    if not _store(settings.REDIS_URL).check():
+        logger.error("Redis does not answer")
+        return "unreachable"
+    return "ok"
 
 
 @cache

@@ -80,7 +80,7 @@ def database(url: str) -> dict[str, Any]:
     """One database connection's settings. Raises ImproperlyConfigured for any database but the two that are tested."""
     settings: dict[str, Any] = env.db_url_config(url)
     if settings["ENGINE"] == "django.db.backends.postgresql":
-        from psycopg import IsolationLevel
+        from psycopg import IsolationLevel  # noqa: PLC0415 - SQLite alone needs no driver
 
         settings["OPTIONS"] = {
             **settings.get("OPTIONS", {}),

@@ -16,6 +16,8 @@ from enrollments.errors import (
     TooManyIds,
 )
 
+__all__ = ["describe", "listed"]
+
 
 @describe.register
 def _too_many(refusal: TooManyIds) -> str:

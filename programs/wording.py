@@ -4,6 +4,8 @@ from accounts.wording import listed
 from programs.errors import ProgramSessionUnknown, RequirementsNotMet
 from training.wording import describe
 
+__all__ = ["describe"]
+
 
 @describe.register
 def _unknown(refusal: ProgramSessionUnknown) -> str:

@@ -3,6 +3,8 @@
 from enrollments.wording import describe
 from training.errors import CourseNotAssignable, RecordCompleted, RecordUnknown, UnassignRefused
 
+__all__ = ["describe"]
+
 
 @describe.register
 def _unknown(refusal: RecordUnknown) -> str:

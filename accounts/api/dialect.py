@@ -3,6 +3,7 @@
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
+from http import HTTPStatus
 from typing import Any, ClassVar
 
 from django.conf import settings
@@ -79,7 +80,7 @@ class Dialect(ABC):
         response = HttpResponse(
             to_json(self.error_body(error)), status=int(error.status), content_type="application/json"
         )
-        if error.status == 401:
+        if error.status is HTTPStatus.UNAUTHORIZED:
             response["WWW-Authenticate"] = self.challenge
         for name, value in error.headers.items():
             response[name] = value

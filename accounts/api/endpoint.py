@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, TypeVar, cast
 
 from django.core.exceptions import RequestDataTooBig, SuspiciousOperation
 from django.db import DatabaseError, models
@@ -57,7 +57,8 @@ class HoldsScope(BasePermission):
     def has_permission(self, request: Request, view: Any) -> bool:
         dialect: Dialect = view.dialect
         scope = view.read_scope or dialect.read_scope if request.method in SAFE_METHODS else dialect.write_scope
-        if scope not in request.auth.scopes:
+        token = cast("ApiToken", request.auth)
+        if scope not in token.scopes:
             raise ApiError(403, [f"The token lacks the scope {scope}."], code="forbidden")
         return True
 
@@ -73,8 +74,7 @@ class Endpoint(ViewSet):
 
     @property
     def token(self) -> ApiToken:
-        token: ApiToken = self.request.auth
-        return token
+        return cast("ApiToken", self.request.auth)
 
     @property
     def organization(self) -> Organization:
@@ -101,7 +101,7 @@ class Endpoint(ViewSet):
         try:
             handler: Handler | None = getattr(self, (request.method or "").lower(), None)
             if (request.method or "").lower() not in self.http_method_names or handler is None:
-                raise MethodNotAllowed(request.method or "")
+                raise MethodNotAllowed(request.method or "")  # noqa: TRY301 - answered below like any other refusal
             self.initial(self.request, *args, **kwargs)
             if request.method in SAFE_METHODS:
                 response = handler(self.request, *args, **kwargs)
@@ -137,23 +137,25 @@ class Endpoint(ViewSet):
     def _as_api_error(self, error: Exception) -> ApiError:
         match error:
             case ApiError():
-                return error
+                answer = error
             case Refusal():
-                return self.dialect.answer_to(error)
+                answer = self.dialect.answer_to(error)
             case MethodNotAllowed():
-                allowed = self.allowed_methods
-                text = f"{self.request.method} is not allowed here. Allowed: {', '.join(allowed)}."
-                return ApiError(405, [text], headers={"Allow": ", ".join(allowed)})
+                allowed = ", ".join(self.allowed_methods)
+                text = f"{self.request.method} is not allowed here. Allowed: {allowed}."
+                answer = ApiError(405, [text], headers={"Allow": allowed})
             case Http404():
-                return ApiError(404, ["Not found."])
+                answer = ApiError(404, ["Not found."])
             case RequestDataTooBig():
-                return ApiError(413, ["The body is too large."])
+                answer = ApiError(413, ["The body is too large."])
             case SuspiciousOperation() | MultiPartParserError() | UnreadablePostError():
-                return ApiError(400, ["The request cannot be read."])
+                answer = ApiError(400, ["The request cannot be read."])
             case DatabaseError() if is_busy(error):
-                return self.dialect.answer_to(Busy())
-        logger.exception("%s %s failed", self.request.method, self.http.path)
-        return ApiError(500, [f"Internal error. Quote the request id {request_id()}."])
+                answer = self.dialect.answer_to(Busy())
+            case _:
+                logger.error("%s %s failed", self.request.method, self.http.path, exc_info=error)
+                answer = ApiError(500, [f"Internal error. Quote the request id {request_id()}."])
+        return answer
 
     @property
     def allowed_methods(self) -> list[str]:

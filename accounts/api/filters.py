@@ -88,7 +88,7 @@ class TextFilter(django_filters.Filter):
 
 
 class ContainsFilter(django_filters.Filter):
-    """Contained in any of the normalised columns, ignoring case. `%`, `_` and `\\` are ordinary characters."""
+    """Contained in any of the normalised columns, ignoring case. Percent sign, underscore and backslash are ordinary."""
 
     field_class = TextField
 

@@ -1,9 +1,10 @@
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Any
 
 import orjson
 from rest_framework.negotiation import BaseContentNegotiation
+from rest_framework.parsers import BaseParser
 from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 
@@ -28,8 +29,8 @@ class OrjsonRenderer(BaseRenderer):
     def render(
         self,
         data: Any,
-        accepted_media_type: str | None = None,
-        renderer_context: Mapping[str, Any] | None = None,
+        accepted_media_type: str | None = None,  # noqa: ARG002 - DRF's signature
+        renderer_context: Mapping[str, Any] | None = None,  # noqa: ARG002
     ) -> bytes:
         return to_json(data)
 
@@ -37,10 +38,12 @@ class OrjsonRenderer(BaseRenderer):
 class IgnoreAccept(BaseContentNegotiation):
     """The families answer JSON whatever `Accept` says, as the documented APIs do."""
 
-    def select_parser(self, request: Request, parsers: Sequence[Any]) -> Any:
-        raise NotImplementedError("Endpoints read their bodies themselves: see accounts.api.bodies.")
+    def select_parser(self, _request: Request, _parsers: Iterable[BaseParser]) -> BaseParser | None:
+        """None: endpoints read their bodies themselves, with `accounts.api.bodies`."""
+        return None
 
     def select_renderer(
-        self, request: Request, renderers: Sequence[BaseRenderer], format_suffix: str | None = None
+        self, _request: Request, renderers: Iterable[BaseRenderer], _format_suffix: str | None = None
     ) -> tuple[BaseRenderer, str]:
-        return renderers[0], renderers[0].media_type
+        first = next(iter(renderers))
+        return first, first.media_type

@@ -4,4 +4,4 @@ from rest_framework.viewsets import ViewSetMixin
 
 def route(pattern: str, viewset: type[ViewSetMixin], name: str, **actions: str) -> URLPattern:
     """A path that answers with and without a trailing slash. `actions` are the viewset's, by HTTP method."""
-    return re_path(rf"^{pattern}/?$", viewset.as_view(actions), name=name)
+    return re_path(rf"^{pattern}/?$", viewset.as_view({**actions}), name=name)

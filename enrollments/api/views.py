@@ -267,7 +267,7 @@ class EnrollmentViewSet(TrainingEndpoint):
         count = len(enrolled.enrollments)
         data = {
             "enrolled_count": count,
-            "enrollments": serializers.EnrolledRow(enrolled.enrollments, many=True).data,
+            "enrollments": [serializers.EnrolledRow(row).data for row in enrolled.enrollments],
             "session_available_spots": enrolled.available_spots,
         }
         people = "1 employee" if count == 1 else f"{count} employees"
