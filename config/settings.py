@@ -90,6 +90,7 @@ def database(url: str) -> dict[str, Any]:
         }
     elif settings["ENGINE"] == "django.db.backends.sqlite3":
         Path(settings["NAME"]).parent.mkdir(parents=True, exist_ok=True)
+        settings["CONN_MAX_AGE"] = None  # Opening a file anew for each request costs more than a small request.
         settings["OPTIONS"] = {
             "transaction_mode": "IMMEDIATE",
             "timeout": 3,
@@ -151,6 +152,7 @@ USE_I18N = False
 # Behind a proxy that speaks TLS. `check --deploy` asks for all of it.
 HTTPS = flag("HTTPS", default=False)
 SECURE_SSL_REDIRECT = HTTPS
+SECURE_REDIRECT_EXEMPT = [r"^(healthz|readyz)/?$"]  # Probes speak plain HTTP.
 SECURE_HSTS_SECONDS = 31_536_000 if HTTPS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = HTTPS
 SECURE_HSTS_PRELOAD = HTTPS

@@ -1,7 +1,7 @@
 """THE map: every address of the project begins here."""
 
 from django.contrib import admin
-from django.urls import path
+from django.urls import path, re_path
 from django.views.generic import RedirectView
 
 from accounts.api.openapi import document_routes
@@ -14,8 +14,8 @@ from training.api.train_sessions.urls import urlpatterns as train_sessions_route
 
 urlpatterns = [
     path("", landing, name="landing"),
-    path("healthz", healthz),
-    path("readyz", readyz),
+    re_path(r"^healthz/?$", healthz),
+    re_path(r"^readyz/?$", readyz),
     path("admin", RedirectView.as_view(url="/admin/")),
     path("admin/", admin.site.urls),
     *training_routes,

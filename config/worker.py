@@ -32,7 +32,7 @@ MAX_REQUEST_LINE = 131_072
 LINGER_SECONDS = 2.0
 LINGER_BYTES = 16 * 1024 * 1024
 
-# What gunicorn refuses, in the order of its own classes: the last base class that fits would fit too much.
+# Whatever gunicorn raises for a request that it cannot read. Its own text repeats what was sent, so it is not shown.
 REFUSALS: tuple[tuple[type[Exception], int, str], ...] = (
     (errors.LimitRequestLine, 414, "The request line is too long."),
     (errors.LimitRequestHeaders, 431, "The headers are too many or too long."),
@@ -56,7 +56,7 @@ REFUSALS: tuple[tuple[type[Exception], int, str], ...] = (
 FAILURES = (errors.InvalidResponseHeader, errors.InvalidResponseHeaderName)
 
 
-class Request(message.Request):  # type: ignore[misc]  # gunicorn publishes no types
+class Request(message.Request):
     """A request that, if it is refused, can be asked where it was going."""
 
     line = b""
@@ -82,11 +82,11 @@ class Request(message.Request):  # type: ignore[misc]  # gunicorn publishes no t
         return self.line, rest
 
 
-class Parser(parser.RequestParser):  # type: ignore[misc]  # gunicorn publishes no types
+class Parser(parser.RequestParser):
     mesg_class = Request
 
 
-class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn publishes no types
+class Worker(ThreadWorker):
     def handle(self, conn: TConn) -> object:
         """True: keep the connection. False: close it. Anything else: ask again when there is data."""
         # A connection keeps the parser it has. Under TLS it must get its own; but TLS is spoken by a proxy before this.

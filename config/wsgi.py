@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from django.conf import settings
 from django.core.wsgi import get_wsgi_application
+from django.urls import get_resolver
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -38,3 +39,4 @@ def _is_chunked(environ: "WSGIEnvironment") -> bool:
 
 
 application = measured(get_wsgi_application())
+get_resolver().url_patterns  # noqa: B018 - imports every view: one that can't be stops the start, not each request

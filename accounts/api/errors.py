@@ -3,6 +3,25 @@ from http import HTTPStatus
 
 from rest_framework.exceptions import ValidationError
 
+# A failure's code where nothing more is known of it. (Python's phrases for some of these change between versions.)
+CODES = {
+    400: "bad_request",
+    401: "unauthorized",
+    403: "forbidden",
+    404: "not_found",
+    405: "method_not_allowed",
+    409: "conflict",
+    413: "body_too_large",
+    414: "address_too_long",
+    415: "unsupported_media_type",
+    417: "expectation_failed",
+    422: "invalid",
+    429: "rate_limited",
+    431: "headers_too_large",
+    501: "not_implemented",
+    503: "busy",
+}
+
 
 class ApiError(Exception):
     """A failure on its way to a wire: a status, a stable code, and sentences; by field where fields were wrong.
@@ -21,7 +40,7 @@ class ApiError(Exception):
     ) -> None:
         super().__init__(status, messages, fields)
         self.status = HTTPStatus(status)
-        self.code = code or self.status.phrase.lower().replace(" ", "_").replace("'", "")
+        self.code = code or CODES.get(status, "internal_error")
         self.fields = {name: list(sentences) for name, sentences in (fields or {}).items()}
         self.messages = list(messages) or [f"{name}: {text}" for name, texts in self.fields.items() for text in texts]
         self.headers = dict(headers or {})

@@ -68,7 +68,6 @@ def _fingerprint(request: HttpRequest) -> str:
         (request.method or "").encode(),
         request.path.rstrip("/").encode(),
         request.META.get("QUERY_STRING", "").encode(),
-        request.headers.get("Content-Type", "").encode(),
         request.body,
     )
     digest = hashlib.sha256()

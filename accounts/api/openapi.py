@@ -40,7 +40,7 @@ def documented(
     takes: Any = None,
     partial: bool = False,
     filters: type[StrictFilterSet[Any]] | None = None,
-    paged: int | bool = False,
+    paged: bool = False,
     parameters: Sequence[OpenApiParameter] = (),
 ) -> Callable[[Handler], Handler]:
     """Describe an endpoint beside it: what it takes, answers and filters by. The errors come from its dialect."""

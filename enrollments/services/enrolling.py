@@ -1,6 +1,6 @@
 """Who sits where. Every write here locks the session row first, so that seats are counted and freed one at a time."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -24,6 +24,8 @@ from enrollments.ledger import ledger
 from enrollments.models import OPEN_STATUSES, Course, Enrollment, EnrollmentStatus, Prerequisite, Session
 from enrollments.seats import lock_rows, take_seats
 
+BATCH = 2000  # Rows in one statement: no database refuses so many, and a progress bar moves.
+
 
 @dataclass(frozen=True)
 class Enrolled:
@@ -41,18 +43,31 @@ def enroll(*, organization: Organization, actor: Actor, session_id: int, person_
     """
     ids = list(dict.fromkeys(person_ids))
     with write():
-        session = lock_session(organization, session_id)
-        if session.status not in OPEN_STATUSES:
-            raise SessionClosed(session.status)
-        _check_people(organization, ids)
-        seated = Enrollment.objects.of(organization).filter(session=session).holding_a_seat()
-        already = set(seated.filter(person_id__in=ids).values_list("person_id", flat=True))
-        if already:
-            raise AlreadyEnrolled([pk for pk in ids if pk in already])
-        _check_prerequisites(organization, session.course, ids)
-        available = take_seats(capacity=session.max_participants, taken=seated.count(), requested=len(ids))
-        now = timezone.now()
-        enrollments = Enrollment.objects.bulk_create(
+        session = lock_open_session(organization, session_id)
+        for refusal in refusals(organization=organization, session=session, ids=ids):
+            raise refusal
+        enrolled = seat(organization=organization, actor=actor, session=session, ids=ids)
+    return enrolled
+
+
+def seat(
+    *,
+    organization: Organization,
+    actor: Actor,
+    session: Session,
+    ids: Sequence[int],
+    progress: Callable[[int], object] | None = None,
+) -> Enrolled:
+    """Give seats to people whom `refusals` does not name, in a session that its caller has locked. All or nothing.
+
+    Raises SessionFull, before anything is written; then what the ledger refuses.
+    """
+    taken = Enrollment.objects.of(organization).filter(session=session).holding_a_seat().count()
+    available = take_seats(capacity=session.max_participants, taken=taken, requested=len(ids))
+    now = timezone.now()
+    enrollments: list[Enrollment] = []
+    for start in range(0, len(ids), BATCH):
+        seated = Enrollment.objects.bulk_create(
             Enrollment(
                 organization=organization,
                 session=session,
@@ -61,9 +76,12 @@ def enroll(*, organization: Organization, actor: Actor, session_id: int, person_
                 created_by=actor.ref,
                 updated_by=actor.ref,
             )
-            for pk in ids
+            for pk in ids[start : start + BATCH]
         )
-        ledger().enrolled(organization=organization, actor=actor, enrollments=enrollments)
+        ledger().enrolled(organization=organization, actor=actor, enrollments=seated)
+        enrollments += seated
+        if progress:
+            progress(len(seated))
     return Enrolled(enrollments=enrollments, available_spots=available)
 
 
@@ -76,19 +94,40 @@ def lock_session(organization: Organization, session_id: int) -> Session:
     return session
 
 
-def _check_people(organization: Organization, ids: list[int]) -> None:
+def lock_open_session(organization: Organization, session_id: int) -> Session:
+    """As `lock_session`, for enrolling. Raises SessionUnknown, SessionClosed."""
+    session = lock_session(organization, session_id)
+    if session.status not in OPEN_STATUSES:
+        raise SessionClosed(session.status)
+    return session
+
+
+def refusals(
+    *, organization: Organization, session: Session, ids: Sequence[int]
+) -> Iterator[PeopleUnknown | PeopleInactive | AlreadyEnrolled | PrerequisitesUnmet]:
+    """Who cannot be enrolled in a session that the caller has locked, and why, in the order in which that is told.
+
+    Each is looked for when it is asked for. Whom an earlier one names, a later one may name too.
+    """
     active = dict(Person.objects.of(organization).filter(pk__in=ids).values_list("pk", "active"))
     if unknown := [pk for pk in ids if pk not in active]:
-        raise PeopleUnknown(unknown)
-    if inactive := [pk for pk in ids if not active[pk]]:
-        raise PeopleInactive(inactive)
+        yield PeopleUnknown(unknown)
+    if inactive := [pk for pk in ids if not active.get(pk, True)]:
+        yield PeopleInactive(inactive)
+    seated = Enrollment.objects.of(organization).filter(session=session).holding_a_seat()
+    already = set(seated.filter(person_id__in=ids).values_list("person_id", flat=True))
+    if already:
+        yield AlreadyEnrolled([pk for pk in ids if pk in already])
+    if unmet := _unmet_prerequisites(organization, session.course, ids):
+        yield PrerequisitesUnmet(unmet)
 
 
-def _check_prerequisites(organization: Organization, course: Course, ids: list[int]) -> None:
+def _unmet_prerequisites(organization: Organization, course: Course, ids: Sequence[int]) -> dict[int, list[str]]:
+    """Codes of the required courses of which a person has no completed record valid today, by person id."""
     rows = Prerequisite.objects.of(organization).filter(course=course).order_by("required__code")
     required = dict(rows.values_list("required_id", "required__code"))
     if not required:
-        return
+        return {}
     met = ledger().valid_completions(
         organization=organization,
         person_ids=ids,
@@ -96,8 +135,7 @@ def _check_prerequisites(organization: Organization, course: Course, ids: list[i
         on=day_of(timezone.now(), organization.zone),
     )
     missing = {pk: [code for course_id, code in required.items() if (pk, course_id) not in met] for pk in ids}
-    if unmet := {pk: codes for pk, codes in missing.items() if codes}:
-        raise PrerequisitesUnmet(unmet)
+    return {pk: codes for pk, codes in missing.items() if codes}
 
 
 def complete(

@@ -2,7 +2,6 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
-from http import HTTPStatus
 from http.client import IncompleteRead
 from pathlib import Path
 from signal import SIGTERM, SIGTTIN
@@ -10,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from accounts.api.errors import CODES
 from config.families import FAMILIES, family_of
 from tests.config.wire import (
     PATIENCE,
@@ -70,7 +70,7 @@ def failing(folder: Path) -> Iterator[Server]:
 def assert_speaks(answer: Answer, path: str, status: int, text: str) -> None:
     """The family's own body, whole, and an id to ask about."""
     request_id = answer.headers["X-Request-Id"]
-    code = HTTPStatus(status).phrase.lower().replace(" ", "_")
+    code = CODES.get(status, "internal_error")
     assert (answer.status, answer.headers["Content-Type"]) == (status, "application/json")
     assert json.loads(answer.body) == SHAPES[path](text, code, request_id)
 
