@@ -427,7 +427,7 @@ class Migration(migrations.Migration):
             model_name="enrollment",
             constraint=models.UniqueConstraint(
                 condition=models.Q(("status", "cancelled"), _negated=True),
-                fields=("session", "person"),
+                fields=("organization", "session", "person"),
                 name="enrollment_one_live",
             ),
         ),

@@ -1,0 +1,78 @@
+"""The demo company's 300 people."""
+
+# ruff: noqa: RUF001 - the names' own letters, some of which look like others
+
+import random
+import unicodedata
+from datetime import date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+from accounts.models import Organization, Person, PersonKind
+from accounts.search import searchable
+
+COUNT = 300
+FIRST_ID = 101
+# Positions of those who have left, and of those who drive.
+LEFT = frozenset({7, 41, 66, 103, 148, 177, 212, 239, 284})
+DRIVERS = frozenset(range(3, COUNT, 4))
+
+FIRST_NAMES = (
+    *("Anna", "Jürgen", "Małgorzata", "Ahmet", "Søren", "Inês", "Lukas", "Élodie", "Thị Lan", "Mateusz"),
+    *("Sabine", "Björn", "Ayşe", "Tomáš", "Renée", "Dragana", "Kwame", "Noémie", "Stefan", "Ümit"),
+    *("Marie", "José", "Katarzyna", "Håkon", "Zoë", "Paweł", "Fatima", "Günter", "Chloé", "Ivan"),
+    *("Lena", "Matúš", "Aylin", "François", "Birgit", "Raúl", "Agnieszka", "Jonas", "Şule", "Dimitra"),
+    *("Heike", "Oğuz", "Carmen", "Václav", "Yasmin", "Mikołaj", "Astrid", "Pedro", "Ema", "Rolf"),
+)
+LAST_NAMES = (
+    *("Müller", "Nowak", "Yılmaz", "Jensen", "García", "Schröder", "Dvořák", "Nguyễn", "Østergaard", "Lefèvre"),
+    *("Weiß", "Kowalczyk", "Öztürk", "Lindström", "Fernández", "Köhler", "Novák", "Traoré", "Bjørnstad", "Gonçalves"),
+    *("Becker", "Wiśniewski", "Çelik", "Håkansson", "Peña", "Groß", "Horváth", "Mensah", "Ågren", "Bélanger"),
+    *("Schulz", "Zieliński", "Şahin", "Sørensen", "Muñoz", "Jäger", "Kovačević", "O'Connor", "Nyström", "D'Angelo"),
+    *(
+        "Hoffmann",
+        "Dąbrowski",
+        "Aydın",
+        "Van der Berg",
+        "Ibáñez",
+        "Böhm",
+        "Marković",
+        "Papadopoulos",
+        "Brâncuși",
+        "Łuczak",
+    ),
+)
+# Letters that no decomposition turns into plain ones.
+PLAIN = str.maketrans({"ł": "l", "Ł": "L", "ø": "o", "Ø": "O", "ı": "i", "ß": "ss", "đ": "d", "'": "", " ": ""})
+
+
+def people(organization: Organization, rng: random.Random, today: date) -> list[Person]:
+    """`created_at` is when somebody joined the company: a month to eight years ago."""
+    pairs = [(first, last) for first in FIRST_NAMES for last in LAST_NAMES]
+    rows = []
+    for number, (first_name, last_name) in enumerate(rng.sample(pairs, COUNT)):
+        login = f"{plain(first_name)}.{plain(last_name)}"
+        name = f"{first_name} {last_name}"
+        joined = today - timedelta(days=rng.randint(600 if number in LEFT else 30, 2900))
+        rows.append(
+            Person(
+                pk=FIRST_ID + number,
+                organization=organization,
+                employee_id=f"NHL-{1001 + number}",
+                first_name=first_name,
+                last_name=last_name,
+                search_name=searchable(name),
+                username=login,
+                mail=f"{login}@nordhafen.example",
+                kind=PersonKind.DRIVER if number in DRIVERS else PersonKind.USER,
+                hex_id=f"{rng.getrandbits(96):024x}",
+                active=number not in LEFT,
+                created_at=datetime.combine(joined, time(8), ZoneInfo(organization.time_zone)),
+            )
+        )
+    return rows
+
+
+def plain(name: str) -> str:
+    """A name as it stands in a mail address."""
+    letters = unicodedata.normalize("NFKD", name.translate(PLAIN).lower())
+    return "".join(letter for letter in letters if letter.isascii())
