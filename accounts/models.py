@@ -173,6 +173,8 @@ class User(AbstractBaseUser, PermissionsMixin):
             models.CheckConstraint(
                 condition=models.Q(is_superuser=True) | models.Q(is_staff=False) | models.Q(organization__isnull=False),
                 name="user_staff_has_organization",
+                violation_error_code="organization",
+                violation_error_message="Staff belongs to an organization; only a superuser may be without one.",
             ),
         ]
 

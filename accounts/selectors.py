@@ -42,5 +42,13 @@ def organization_by_slug(slug: str) -> Organization | None:
     return Organization.objects.filter(slug=slug).first()
 
 
+def organizations() -> list[Organization]:
+    return list(Organization.objects.order_by("pk"))
+
+
+def token_by_prefix(prefix: str) -> ApiToken | None:
+    return ApiToken.objects.select_related("organization").filter(prefix=prefix).first()
+
+
 def people(organization: Organization) -> PersonQuerySet:
     return Person.objects.of(organization).order_by("pk")

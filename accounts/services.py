@@ -14,7 +14,7 @@ from accounts.errors import FieldsRefused
 from accounts.models import ApiToken, IdempotencyRecord, Organization, Person, User
 from accounts.search import searchable
 from accounts.selectors import LAST_USED_STEP, TOKEN_MARK, secret_digest
-from accounts.transactions import write
+from accounts.transactions import without_waiting, write
 
 IDEMPOTENCY_LIFETIME = timedelta(hours=24)
 
@@ -163,7 +163,8 @@ def note_token_use(*, token: ApiToken) -> None:
     now = timezone.now()
     stale = models.Q(last_used_at=None) | models.Q(last_used_at__lte=now - LAST_USED_STEP)
     try:
-        ApiToken.objects.filter(stale, pk=token.pk).update(last_used_at=now)
+        with without_waiting():
+            ApiToken.objects.filter(stale, pk=token.pk).update(last_used_at=now)
     except DatabaseError:
         if connection.in_atomic_block:
             raise

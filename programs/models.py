@@ -13,16 +13,19 @@ def validate_custom_fields(value: object) -> None:
     if not isinstance(value, list) or any(
         not isinstance(row, dict) or set(row) != {"name", "value"} or not isinstance(row["name"], str) for row in value
     ):
-        raise ValidationError('Give a list of {"name": …, "value": …}.')
+        raise ValidationError('Give a list of {"name": …, "value": …}.', code="custom_fields")
 
 
 def validate_hex_ids(value: object) -> None:
+    # With a code of its own: a JSON field's form has other words for `invalid`.
+    not_hex_ids = ValidationError("Give a list of ids of 24 hexadecimal digits.", code="hex_ids")
     if not isinstance(value, list):
-        raise ValidationError("Give a list of ids of 24 hexadecimal digits.")
+        raise not_hex_ids
     for item in value:
-        if not isinstance(item, str):
-            raise ValidationError("Give a list of ids of 24 hexadecimal digits.")
-        hex_id_validator(item)
+        try:
+            hex_id_validator(item)
+        except ValidationError as error:
+            raise not_hex_ids from error
 
 
 class ModuleType(models.TextChoices):

@@ -33,7 +33,8 @@ def media_type(request: HttpRequest) -> str:
 def read_json(request: HttpRequest, *, optional: bool = False) -> Any:
     """The body as JSON; `{}` for none at all where the body is optional.
 
-    Raises ApiError 400 for what is no JSON (a key given twice, NaN and Infinity included), 415 for another media type.
+    Raises ApiError 400 for what is no JSON (a key given twice, NaN and Infinity, and half a surrogate pair included),
+    415 for another media type.
     """
     body = request.body
     if not body and optional:
@@ -41,9 +42,12 @@ def read_json(request: HttpRequest, *, optional: bool = False) -> Any:
     if media_type(request) != JSON:
         raise ApiError(415, [f"Send the body as {JSON}."])
     try:
-        return json.loads(body, object_pairs_hook=_unique_keys, parse_constant=_no_constant)
+        parsed = json.loads(body, object_pairs_hook=_unique_keys, parse_constant=_no_constant)
+        # Half of a surrogate pair, as \ud800, is no text: no database holds it and no error could repeat it.
+        json.dumps(parsed, ensure_ascii=False).encode()
     except (ValueError, RecursionError) as error:
         raise ApiError(400, ["The body is not valid JSON."], code="invalid_json") from error
+    return parsed
 
 
 def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable
 from typing import Any, ClassVar, TypeVar, cast
 
-from django.core.exceptions import RequestDataTooBig, SuspiciousOperation
+from django.core.exceptions import BadRequest, RequestDataTooBig, SuspiciousOperation
 from django.db import DatabaseError, models
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.http.multipartparser import MultiPartParserError
@@ -148,7 +148,7 @@ class Endpoint(ViewSet):
                 answer = ApiError(404, ["Not found."])
             case RequestDataTooBig():
                 answer = ApiError(413, ["The body is too large."])
-            case SuspiciousOperation() | MultiPartParserError() | UnreadablePostError():
+            case BadRequest() | SuspiciousOperation() | MultiPartParserError() | UnreadablePostError():
                 answer = ApiError(400, ["The request cannot be read."])
             case DatabaseError() if is_busy(error):
                 answer = self.dialect.answer_to(Busy())
@@ -174,7 +174,10 @@ class Endpoint(ViewSet):
 
 
 def without_body(response: HttpResponseBase) -> HttpResponseBase:
-    """What HEAD answers: the headers alone."""
-    if isinstance(response, StreamingHttpResponse):
-        response.close()
-    return HttpResponse(status=response.status_code, headers=response.headers)
+    """What HEAD answers: the headers alone, the length that GET would send among them where it is known."""
+    if isinstance(response, HttpResponse):
+        headers = {**response.headers, "Content-Length": str(len(response.content))}
+        return HttpResponse(status=response.status_code, headers=headers)
+    response.close()
+    # Streamed as GET's is, so that no middleware counts the bytes and calls the length 0.
+    return StreamingHttpResponse((), status=response.status_code, headers=response.headers)

@@ -12,6 +12,9 @@ from accounts.api.filters import BIGGEST
 from accounts.api.rendering import number
 from accounts.days import day_of
 
+FIRST = datetime(1, 1, 2, tzinfo=UTC)
+LAST = datetime(9999, 12, 31, tzinfo=UTC)
+
 
 def instant(value: datetime) -> str:
     """`2026-01-10T00:00:00.000000Z`: UTC, always with six decimals."""
@@ -31,10 +34,10 @@ class InstantField(serializers.DateTimeField):
             self.fail("invalid", format="YYYY-MM-DDThh:mm:ssZ")
         if parsed.tzinfo is None or "T" not in value.upper():
             self.fail("invalid", format="YYYY-MM-DDThh:mm:ssZ, with an offset")
-        try:
-            return parsed.astimezone(UTC)
-        except OverflowError:
-            self.fail("invalid", format="YYYY-MM-DDThh:mm:ssZ")
+        # Within a day of either end of the calendar an instant has no day in some time zones, and no list could show it.
+        if not FIRST <= parsed <= LAST:
+            self.fail("invalid", format=f"YYYY-MM-DDThh:mm:ssZ, from {instant(FIRST)} to {instant(LAST)}")
+        return parsed.astimezone(UTC)
 
     def to_representation(self, value: datetime) -> str:
         return instant(value)

@@ -18,6 +18,8 @@ from accounts.search import searchable
 
 Row = TypeVar("Row", bound=models.Model)
 BIGGEST = 2**63 - 1  # What a column of either database holds.
+# Characters. No filtered column holds a longer text, and SQLite fails at a pattern of 50,000 bytes.
+LONGEST = 2000
 
 
 class StrictIntegerField(forms.Field):
@@ -86,6 +88,12 @@ class TextFilter(django_filters.Filter):
 
     field_class = TextField
 
+    def filter(self, qs: QuerySet[Row], value: str | None) -> QuerySet[Row]:
+        if value and len(value) > LONGEST:
+            return qs.none()
+        rows: QuerySet[Row] = super().filter(qs, value)
+        return rows
+
 
 class ContainsFilter(django_filters.Filter):
     """Contained in any of the normalised columns, ignoring case. Percent sign, underscore and backslash are ordinary."""
@@ -99,9 +107,12 @@ class ContainsFilter(django_filters.Filter):
     def filter(self, qs: QuerySet[Row], value: str | None) -> QuerySet[Row]:
         if not value:
             return qs
+        text = searchable(value)
+        if len(text) > LONGEST:
+            return qs.none()
         condition = Q()
         for column in self.columns:
-            condition |= Q(**{f"{column}__contains": searchable(value)})
+            condition |= Q(**{f"{column}__contains": text})
         return qs.filter(condition)
 
 

@@ -13,7 +13,7 @@ from accounts.api.filters import DateFilter, DayFilter, IntegerFilter, OneOfFilt
 
 Handler = TypeVar("Handler", bound=Callable[..., Any])
 
-ALWAYS = {"401", "403", "405", "414", "429", "500", "503"}
+ALWAYS = {"400", "401", "403", "405", "413", "414", "429", "500", "503"}
 REASONS = {
     "400": "The query or the body cannot be understood",
     "401": "No credential, or one that lets nobody in",
@@ -126,8 +126,7 @@ class FamilySchema(AutoSchema):
     def _get_response_bodies(self, direction: Literal["request", "response"] = "response") -> dict[str, Any]:
         bodies: dict[str, Any] = super()._get_response_bodies(direction)
         writes = self.method in {"POST", "PUT", "PATCH", "DELETE"}
-        statuses = ALWAYS | {"400"} | ({"404"} if "{" in self.path else set())
-        statuses |= {"409", "413", "415", "422"} if writes else set()
+        statuses = ALWAYS | ({"404"} if "{" in self.path else set()) | ({"409", "415", "422"} if writes else set())
         content = {"application/json": {"schema": self.dialect.error_schema()}}
         for status in sorted(statuses):
             bodies.setdefault(status, {"description": REASONS[status], "content": content})

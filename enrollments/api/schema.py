@@ -3,7 +3,7 @@
 from functools import cache
 from typing import Any
 
-from drf_spectacular.utils import inline_serializer
+from drf_spectacular.utils import extend_schema_serializer, inline_serializer
 from rest_framework import serializers
 
 
@@ -43,7 +43,7 @@ def envelope(serializer: type[serializers.BaseSerializer[Any]], *, message: bool
 @cache
 def listing(serializer: type[serializers.BaseSerializer[Any]]) -> Any:
     """`{success, data, meta, links}`."""
-    return inline_serializer(
+    made = inline_serializer(
         f"{_named(serializer)}List",
         {
             "success": serializers.BooleanField(),
@@ -52,3 +52,6 @@ def listing(serializer: type[serializers.BaseSerializer[Any]]) -> Any:
             "links": Links(),
         },
     )
+    # Without this, the answer of an action called `list` is described as an array of envelopes.
+    extend_schema_serializer(many=False)(type(made))
+    return made

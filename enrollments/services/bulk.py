@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from django.db import transaction
 
 from accounts.actors import Actor
-from accounts.errors import PeopleUnknown, Refusal
+from accounts.errors import PeopleInactive, PeopleUnknown, Refusal
 from accounts.models import Organization, Person
 from accounts.transactions import write
-from enrollments.errors import NotEnoughUnits, PrerequisitesUnmet, SessionFull
+from enrollments.errors import AlreadyEnrolled, NotEnoughUnits, PrerequisitesUnmet, SessionFull
 from enrollments.models import Enrollment, Session
 from enrollments.services.enrolling import BATCH, lock_open_session, refusals, seat
 
@@ -62,6 +62,15 @@ def enroll_acceptable(
     return BulkEnrolled(enrollments=enrollments, refused=refused, stopped=stopped)
 
 
+def _one_by_one(
+    refusal: PeopleUnknown | PeopleInactive | AlreadyEnrolled | PrerequisitesUnmet,
+) -> list[tuple[int, Refusal]]:
+    """A refusal of several people as one for each."""
+    if isinstance(refusal, PrerequisitesUnmet):
+        return [(pk, PrerequisitesUnmet({pk: codes})) for pk, codes in refusal.missing.items()]
+    return [(int(pk), type(refusal)([int(pk)])) for pk in refusal.ids]
+
+
 def _sorted_out(
     organization: Organization, session: Session, numbers: Sequence[str]
 ) -> tuple[list[int], dict[str, Refusal]]:
@@ -74,9 +83,8 @@ def _sorted_out(
         id_of = dict(people.values_list("employee_id", "pk"))
         why: dict[int, Refusal] = {}
         for refusal in refusals(organization=organization, session=session, ids=list(id_of.values())):
-            named = refusal.missing if isinstance(refusal, PrerequisitesUnmet) else refusal.ids
-            for pk in named:
-                why.setdefault(int(pk), refusal)
+            for pk, alone in _one_by_one(refusal):
+                why.setdefault(pk, alone)
         for number in batch:
             if number not in id_of:
                 refused[number] = PeopleUnknown([number])

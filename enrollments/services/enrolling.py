@@ -46,8 +46,7 @@ def enroll(*, organization: Organization, actor: Actor, session_id: int, person_
         session = lock_open_session(organization, session_id)
         for refusal in refusals(organization=organization, session=session, ids=ids):
             raise refusal
-        enrolled = seat(organization=organization, actor=actor, session=session, ids=ids)
-    return enrolled
+        return seat(organization=organization, actor=actor, session=session, ids=ids)
 
 
 def seat(

@@ -62,3 +62,36 @@ def update_session(
         session.modified_at = timezone.now()
         save_checked(session, update_fields=[*changes, "modified_at"])
     return session
+
+
+# What can be taken away again: it has no history of its own. What members owe of a removed module stays owed.
+Removable = Module | ProgramTutor | ProgramRequirement
+
+
+def remove(*, actor: Actor, row: Removable) -> None:
+    """Take a module, a tutor or a requirement away. Doing it again changes nothing."""
+    del actor
+    with write():
+        type(row).objects.filter(pk=row.pk).delete()
+
+
+def move_module(*, organization: Organization, actor: Actor, module: Module, position: int) -> Module:
+    """Put a module at a place among its template's modules, counted from 1; the others close up behind it.
+
+    A place beyond the last one is the last one.
+    """
+    del actor
+    with write():
+        # The template's row stands for the order of its modules: two moves at once take turns.
+        ProgramTemplate.objects.of(organization).select_for_update(of=("self",)).get(pk=module.template_id)
+        modules = Module.objects.of(organization).filter(template_id=module.template_id)
+        order = [row for row in modules.order_by("position") if row.pk != module.pk]
+        order.insert(max(position, 1) - 1, modules.get(pk=module.pk))
+        # By way of places that nobody has had or will have: positions are unique at every moment.
+        taken, count = {row.position for row in order}, len(order)
+        aside = [place for place in range(count + 1, 3 * count + 2) if place not in taken]
+        for places in (aside, range(1, count + 1)):
+            for place, row in zip(places, order, strict=False):
+                row.position = place
+            Module.objects.bulk_update(order, ["position"], batch_size=200)
+        return modules.get(pk=module.pk)

@@ -162,11 +162,8 @@ def unassign(*, organization: Organization, actor: Actor, ids: Sequence[int], re
     """
     ids = list(dict.fromkeys(ids))
     with ledger_writer(organization, actor) as writer:
-        states = dict(writer.records.live().filter(pk__in=ids).values_list("pk", "state"))
-        unknown = [pk for pk in ids if pk not in states]
-        completed = [pk for pk in ids if states.get(pk) == State.COMPLETED]
-        if unknown or completed:
-            raise UnassignRefused(unknown=unknown, completed=completed)
+        if refusal := refusals_to_unassign(organization=organization, ids=ids):
+            raise refusal
         writer.unassign(ids, reason)
     return ids
 
