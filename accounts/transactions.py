@@ -11,9 +11,10 @@ Under REPEATABLE READ it would count from an old snapshot and oversell. SQLite h
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.db import OperationalError, connection, transaction
+from django.utils import timezone
 
 from accounts.errors import Busy
 
@@ -75,6 +76,25 @@ def try_lock_key(key: int) -> bool:
         cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [key])
         row = cursor.fetchone()
     return bool(row and row[0])
+
+
+def share_ledger(organization_id: int) -> None:
+    """Wait until no writer holds the organization's ledger lock. What was stamped before is then visible."""
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_xact_lock_shared(%s, %s)", [_LEDGER, organization_id])
+
+
+def clock() -> datetime:
+    """Now, by the clock that stamps changes: the database server's, one for all machines, where there is a server."""
+    if connection.vendor != "postgresql":
+        return timezone.now()
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT clock_timestamp()")
+        row = cursor.fetchone()
+    assert row is not None  # noqa: S101 - a SELECT of an expression has a row
+    now: datetime = row[0]
+    return now
 
 
 def lock_ledger(organization_id: int) -> None:

@@ -2,9 +2,16 @@
 
 from accounts.api.dialect import Dialect
 from enrollments.api.dialect import TrainingDialect
+from programs.api.dialect import ProgramsDialect
+from training.api.assignments.dialect import AssignmentsDialect
 from training.api.train_sessions.dialect import TrainSessionsDialect
 
-FAMILIES: tuple[Dialect, ...] = (TrainingDialect(), TrainSessionsDialect())
+FAMILIES: tuple[Dialect, ...] = (
+    TrainingDialect(),
+    TrainSessionsDialect(),
+    AssignmentsDialect(),
+    ProgramsDialect(),
+)
 
 
 def family_of(path: str) -> Dialect | None:

@@ -117,6 +117,8 @@ DATA_UPLOAD_MAX_NUMBER_FIELDS = 10_000
 # Longer request targets are a 414. 1,000 percent-encoded ids of 19 digits and 300 uuids fit.
 MAX_REQUEST_TARGET = 65_536
 
+FEED_PAGE_SIZE = positive("FEED_PAGE_SIZE", 200)
+
 # Deny everybody: a view that forgot its dialect answers nobody, and no family inherits another's policy.
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [],

@@ -9,6 +9,10 @@ from config.health import healthz, readyz
 from config.pages import landing
 from enrollments.api.dialect import TrainingDialect
 from enrollments.api.urls import urlpatterns as training_routes
+from programs.api.dialect import ProgramsDialect
+from programs.api.urls import urlpatterns as programs_routes
+from training.api.assignments.dialect import AssignmentsDialect
+from training.api.assignments.urls import urlpatterns as assignments_routes
 from training.api.train_sessions.dialect import TrainSessionsDialect
 from training.api.train_sessions.urls import urlpatterns as train_sessions_routes
 
@@ -20,8 +24,12 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     *training_routes,
     *train_sessions_routes,
+    *assignments_routes,
+    *programs_routes,
     *document_routes(TrainingDialect(), training_routes),
     *document_routes(TrainSessionsDialect(), train_sessions_routes),
+    *document_routes(AssignmentsDialect(), assignments_routes),
+    *document_routes(ProgramsDialect(), programs_routes),
 ]
 
 handler400 = "config.errors.bad_request"

@@ -1,11 +1,13 @@
-"""The documented filters of the Train Sessions API, by their documented names.
+"""The documented filters of the Train Sessions and Training Assignments APIs, by their documented names.
 
 `_gt` and `_lt` are inclusive. Document b says "greater or equal" and "less than or equal" in so many words; document a
 says "after" for them and uses the same word for `completion_date_gteq`, so inclusive is the one reading that fits both.
 """
 
+import re
 from collections.abc import Mapping
-from typing import ClassVar
+from typing import Any, ClassVar
+from uuid import UUID
 
 from django.db.models import Q, QuerySet
 
@@ -14,10 +16,14 @@ from accounts.api.filters import (
     DateFilter,
     DayFilter,
     IntegerFilter,
+    ListFilter,
     OneOfFilter,
     StrictFilterSet,
     TextFilter,
+    UuidListFilter,
 )
+from accounts.models import Person, PersonKind
+from enrollments.models import Course, CourseStatus
 from training.models import State, TrainSession
 
 # What the Train Sessions API calls each state.
@@ -95,3 +101,93 @@ class TrainSessionFilter(StrictFilterSet[TrainSession]):
             "assignee_login_username",
         )
     }
+
+
+# What the Training Assignments API calls the states. A failed record is still owed: it is in progress there.
+ASSIGNMENT_STATUSES = {
+    "notStarted": (State.ASSIGNED,),
+    "inProgress": (State.IN_PROGRESS, State.FAILED),
+    "completed": (State.COMPLETED,),
+}
+
+
+def read_learner(text: str) -> tuple[str, int]:
+    """`driver-281474` → its kind and number. Raises ValueError."""
+    kind, _, number = text.partition("-")
+    if kind not in PersonKind.values or not re.fullmatch(r"[0-9]{1,18}", number, re.ASCII):
+        raise ValueError("not a learner")
+    return kind, int(number)
+
+
+def _read_assignment_status(text: str) -> tuple[State, ...]:
+    if text not in ASSIGNMENT_STATUSES:
+        raise ValueError("not a status")
+    return ASSIGNMENT_STATUSES[text]
+
+
+class LearnersFilter(ListFilter):
+    item = staticmethod(read_learner)
+    accepted = "learner ids such as driver-281474 or user-46282156"
+
+    def filter(self, qs: QuerySet[TrainSession], value: list[tuple[str, int]] | None) -> QuerySet[TrainSession]:
+        if value is None:
+            return qs
+        people = Person.objects.of(self.parent.organization).filter(pk__in=[number for _, number in value])
+        known = [pk for pk, kind in people.values_list("pk", "kind") if (kind, pk) in set(value)]
+        return qs.filter(person__in=known)
+
+
+class CoursesFilter(UuidListFilter):
+    def filter(self, qs: QuerySet[TrainSession], value: list[UUID] | None) -> QuerySet[TrainSession]:
+        if value is None:
+            return qs
+        courses = Course.objects.of(self.parent.organization).filter(**{f"{self.field_name}__in": value})
+        return qs.filter(course__in=list(courses.values_list("pk", flat=True)))
+
+
+class StatusesFilter(ListFilter):
+    item = staticmethod(_read_assignment_status)
+    accepted = ", ".join(ASSIGNMENT_STATUSES)
+
+    def filter(self, qs: QuerySet[TrainSession], value: list[tuple[State, ...]] | None) -> QuerySet[TrainSession]:
+        return qs if value is None else qs.filter(state__in=[state for states in value for state in states])
+
+
+class OverdueFilter(OneOfFilter):
+    """By the mark that the feed shows. What is completed is not overdue any more."""
+
+    def filter(self, qs: QuerySet[TrainSession], value: bool | None) -> QuerySet[TrainSession]:  # noqa: FBT001 - django-filter's signature
+        if value is None:
+            return qs
+        overdue = Q(overdue=True) & ~Q(state=State.COMPLETED)
+        return qs.filter(overdue if value else ~overdue)
+
+
+def _read_course_status(text: str) -> CourseStatus:
+    return CourseStatus(text)
+
+
+class CourseStatusesFilter(ListFilter):
+    item = staticmethod(_read_course_status)
+    accepted = ", ".join(CourseStatus.values)
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(lookup_expr="in", **kwargs)
+
+
+class AssignmentFilter(StrictFilterSet[TrainSession]):
+    """The documented filters of the change feed."""
+
+    learnerIds = LearnersFilter(label="Of these learners: ids such as driver-281474, comma separated or repeated.")
+    courseIds = CoursesFilter(field_name="uuid", label="Of these courses: uuids, comma separated or repeated.")
+    categoryIds = CoursesFilter(field_name="category__uuid", label="Of courses of these categories: uuids.")
+    status = StatusesFilter(label="Any of notStarted, inProgress, completed.")
+    isOverdue = OverdueFilter({"true": True, "false": False}, label="Past their due time and not completed.")
+
+
+class TrainingCourseFilter(StrictFilterSet[Course]):
+    """The documented filters of the course list."""
+
+    courseIds = UuidListFilter(field_name="uuid", label="These courses: uuids, comma separated or repeated.")
+    categoryIds = UuidListFilter(field_name="category__uuid", label="Courses of these categories: uuids.")
+    status = CourseStatusesFilter(field_name="status", label="Any of published, archived, deleted.")

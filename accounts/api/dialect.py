@@ -10,11 +10,14 @@ from django.conf import settings
 from django.core.exceptions import NON_FIELD_ERRORS
 from django.http import HttpRequest, HttpResponse
 
+from accounts.api import rates
 from accounts.api.errors import ApiError
 from accounts.api.rendering import to_json
 from accounts.api.request_log import current_request_id
 from accounts.errors import Busy, CredentialRefused, FieldsRefused, IdempotencyKeyInUse, IdempotencyKeyReused, Refusal
+from accounts.models import ApiToken
 from accounts.scopes import Scope
+from accounts.selectors import live_token
 from accounts.wording import describe
 
 Answer = Callable[[Any], ApiError]
@@ -34,10 +37,14 @@ class Dialect(ABC):
     read_scope: ClassVar[Scope]
     write_scope: ClassVar[Scope]
     rate_setting: ClassVar[str]
+    # Query parameters that carry a credential, and so are known everywhere.
+    query_credentials: ClassVar[tuple[str, ...]] = ()
     # The WWW-Authenticate header of a 401.
     challenge: ClassVar[str]
     # OpenAPI security scheme.
     security: ClassVar[dict[str, dict[str, str]]] = {"bearer": {"type": "http", "scheme": "bearer"}}
+    # Which schemes let a caller in: any one of these, each all of its schemes together. Empty: any one scheme alone.
+    security_choices: ClassVar[tuple[tuple[str, ...], ...]] = ()
     # What this family answers to each refusal, beside the ones that all families share.
     refusals: ClassVar[Mapping[type[Refusal], Answer]] = {}
 
@@ -63,9 +70,17 @@ class Dialect(ABC):
         """The secret that a request carries, or None. `Authorization: Bearer …` unless the family says more."""
         return bearer(request)
 
-    def rate(self) -> str:
-        rate: str = getattr(settings, self.rate_setting)
-        return rate
+    def authenticate(self, request: HttpRequest) -> ApiToken:
+        """The token that lets this request in. Raises CredentialRefused."""
+        secret = self.credential(request)
+        if secret is None:
+            raise CredentialRefused("missing")
+        return live_token(secret)
+
+    def spend(self, request: HttpRequest, token: ApiToken) -> None:
+        """Count a request against the family's rate. Raises ApiError 429."""
+        del request
+        rates.spend(getattr(settings, self.rate_setting), self.family, f"token-{token.pk}")
 
     def owns(self, path: str) -> bool:
         return any(path == prefix or path.startswith(f"{prefix}/") for prefix in self.prefixes)

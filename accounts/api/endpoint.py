@@ -16,15 +16,15 @@ from rest_framework.request import Request
 from rest_framework.viewsets import ViewSet
 
 from accounts.actors import Actor
-from accounts.api import idempotency, rates
+from accounts.api import idempotency
 from accounts.api.dialect import Dialect, request_id
 from accounts.api.errors import ApiError
 from accounts.api.openapi import FamilySchema
 from accounts.api.query import read_query
 from accounts.api.rendering import to_json
-from accounts.errors import Busy, CredentialRefused, Refusal
+from accounts.errors import Busy, Refusal
 from accounts.models import ApiToken, Organization
-from accounts.selectors import live_token, use_is_worth_noting
+from accounts.selectors import use_is_worth_noting
 from accounts.services import note_token_use
 from accounts.transactions import is_busy, write
 
@@ -42,10 +42,7 @@ class TokenAuthentication(BaseAuthentication):
         self.dialect = dialect
 
     def authenticate(self, request: Request) -> tuple[None, ApiToken]:
-        secret = self.dialect.credential(request._request)  # noqa: SLF001 - DRF's name for Django's request
-        if secret is None:
-            raise CredentialRefused("missing")
-        token = live_token(secret)
+        token = self.dialect.authenticate(request._request)  # noqa: SLF001 - DRF's name for Django's request
         if use_is_worth_noting(token):
             note_token_use(token=token)
         return (None, token)
@@ -116,13 +113,10 @@ class Endpoint(ViewSet):
         self.perform_authentication(request)
         self.http.token_prefix = self.token.prefix  # type: ignore[attr-defined]  # for the access log
         self.check_permissions(request)
-        self.spend()
+        self.dialect.spend(self.http, self.token)
         _ = self.http.body  # Refuses a body that is too large, before anything reads it.
         if request.method not in SAFE_METHODS:
             self.idempotency_key = idempotency.key_of(self.http)
-
-    def spend(self) -> None:
-        rates.spend(self.dialect.rate(), self.dialect.family, f"token-{self.token.pk}")
 
     def _write(self, handler: Handler, *args: Any, **kwargs: Any) -> HttpResponseBase:
         key = self.idempotency_key
@@ -162,8 +156,8 @@ class Endpoint(ViewSet):
         return [name.upper() for name in self.http_method_names if hasattr(self, name)]
 
     def no_query(self) -> None:
-        """Refuse every query parameter: none is documented here."""
-        read_query(self.http, known=())
+        """Refuse every query parameter: none is documented here, but for the credential."""
+        read_query(self.http, known=self.dialect.query_credentials)
 
     def json(self, body: object, status: int = 200) -> HttpResponse:
         return HttpResponse(to_json(body), status=status, content_type="application/json")

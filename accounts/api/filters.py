@@ -1,9 +1,10 @@
 """django-filter, strictly: each filter says what it accepts, and a value that it cannot parse is refused by name."""
 
 import re
-from collections.abc import Mapping
-from datetime import date, datetime
+from collections.abc import Callable, Mapping
+from datetime import UTC, date, datetime
 from typing import Any, ClassVar, Generic, TypeVar
+from uuid import UUID
 
 import django_filters
 from django import forms
@@ -20,6 +21,26 @@ Row = TypeVar("Row", bound=models.Model)
 BIGGEST = 2**63 - 1  # What a column of either database holds.
 # Characters. No filtered column holds a longer text, and SQLite fails at a pattern of 50,000 bytes.
 LONGEST = 2000
+
+
+def read_uuid(text: str) -> UUID:
+    """A uuid as it is shown, in either case. Raises ValueError: Python's own reader also takes braces and urn:uuid:."""
+    if not re.fullmatch(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", text, re.ASCII | re.IGNORECASE):
+        raise ValueError("not a uuid")
+    return UUID(text)
+
+
+def read_instant(text: str) -> datetime:
+    """RFC 3339 with an offset, in UTC. A `+` that a query turned into a space is understood. Raises ValueError."""
+    pattern = r"([0-9-]{10})[Tt ]([0-9:]{8}(?:\.[0-9]{1,9})?)([Zz]|[+ -][0-9]{2}:[0-9]{2})"
+    match = re.fullmatch(pattern, text, re.ASCII)
+    if match is None:
+        raise ValueError("not an RFC 3339 time")
+    day, time, offset = match.groups()
+    try:
+        return datetime.fromisoformat(f"{day}T{time}{offset.replace(' ', '+').upper()}").astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError("outside the calendar") from error
 
 
 class StrictIntegerField(forms.Field):
@@ -77,6 +98,46 @@ class OneOfField(forms.Field):
         if value not in self.values:
             raise forms.ValidationError("not one of them")
         return self.values[value]
+
+
+class ListField(forms.Field):
+    """Values separated by commas or given repeatedly, each parsed by `item`, at most `limit`."""
+
+    def __init__(self, *, item: Callable[[str], Any], accepted: str, limit: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.item, self.limit = item, limit
+        self.accepted = f"at most {limit} of: {accepted}"
+
+    def to_python(self, value: str | None) -> list[Any] | None:
+        if not value:
+            return None
+        texts = [text.strip() for text in value.split(",") if text.strip()]
+        if len(texts) > self.limit:
+            raise forms.ValidationError("too many")
+        try:
+            return [self.item(text) for text in texts]
+        except ValueError as error:
+            raise forms.ValidationError("not accepted") from error
+
+
+class ListFilter(django_filters.Filter):
+    """Any of several values. Subclasses say which rows have them."""
+
+    field_class = ListField
+    item: Callable[[str], Any]
+    accepted: ClassVar[str]
+    limit: ClassVar[int] = 100
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(item=type(self).item, accepted=self.accepted, limit=self.limit, **kwargs)
+
+
+class UuidListFilter(ListFilter):
+    item = staticmethod(read_uuid)
+    accepted = "uuids such as a4db8702-79d5-4396-a717-e301d52ecc11"
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(lookup_expr="in", **kwargs)
 
 
 class IntegerFilter(django_filters.Filter):
@@ -173,7 +234,17 @@ class StrictFilterSet(django_filters.FilterSet, Generic[Row]):
 
     def __init__(self, given: Mapping[str, list[str]], *, queryset: QuerySet[Row], organization: Organization) -> None:
         self.organization = organization
-        super().__init__(data={name: values[0] for name, values in given.items()}, queryset=queryset)
+        super().__init__(data={name: ",".join(values) for name, values in given.items()}, queryset=queryset)
+
+    def conditions(self) -> dict[str, object]:
+        """What was asked for, parsed, each list in one order: equal for queries that mean the same."""
+        values = {name: value for name, value in self.form.cleaned_data.items() if value not in (None, "")}
+        return {name: sorted(map(str, value)) if isinstance(value, list) else value for name, value in values.items()}
+
+    @classmethod
+    def repeatable(cls) -> set[str]:
+        """The parameters that take several values, separated by commas or repeated."""
+        return {name for name, declared in cls.base_filters.items() if isinstance(declared, ListFilter)}
 
     def rows(self) -> QuerySet[Row]:
         """The filtered rows. Raises ApiError 400, naming each value and what is accepted."""

@@ -109,7 +109,8 @@ class FamilySchema(AutoSchema):
         return [self.dialect.title]
 
     def get_auth(self) -> list[dict[str, list[str]]]:
-        return [{name: []} for name in self.dialect.security]
+        choices = self.dialect.security_choices or [(name,) for name in self.dialect.security]
+        return [{name: [] for name in together} for together in choices]
 
     def get_override_parameters(self) -> list[Any]:
         if self.method not in {"POST", "PUT", "PATCH", "DELETE"}:

@@ -10,23 +10,22 @@ from accounts.api.rendering import to_json
 CHUNK = 2000
 
 
-def json_array(
-    fetch: Callable[[int | None, int], Sequence[dict[str, Any]]], *, chunk: int = CHUNK
-) -> StreamingHttpResponse:
-    """A complete JSON array. `fetch(after, limit)` gives the rows behind the one whose `id` is `after`, as one short
-    query. The first chunk is fetched here, so that a failure of it is an answer; a later one breaks the connection,
+Fetch = Callable[[Any, int], Sequence[dict[str, Any]]]
+
+
+def json_array(fetch: Fetch, *, key: str = "id", chunk: int = CHUNK) -> StreamingHttpResponse:
+    """A complete JSON array. `fetch(after, limit)` gives the rows behind the one whose `key` is `after`, in short
+    queries. The first chunk is fetched here, so that a failure of it is an answer; a later one breaks the connection,
     so that a cut list can't pass for a whole one.
     """
     first = fetch(None, chunk)
-    return StreamingHttpResponse(_pieces(first, fetch, chunk), content_type="application/json")
+    return StreamingHttpResponse(_pieces(first, fetch, key, chunk), content_type="application/json")
 
 
-def _pieces(
-    rows: Sequence[dict[str, Any]], fetch: Callable[[int | None, int], Sequence[dict[str, Any]]], chunk: int
-) -> Iterator[bytes]:
+def _pieces(rows: Sequence[dict[str, Any]], fetch: Fetch, key: str, chunk: int) -> Iterator[bytes]:
     separator = b"["
     while rows:
         yield separator + to_json(rows)[1:-1]
         separator = b","
-        rows = fetch(rows[-1]["id"], chunk) if len(rows) == chunk else ()
+        rows = fetch(rows[-1][key], chunk) if len(rows) == chunk else ()
     yield b"[]" if separator == b"[" else b"]"

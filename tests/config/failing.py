@@ -1,7 +1,9 @@
 """A WSGI application that fails as no view can: outside Django, and after the first byte."""
 
+import os
 import time
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from config.wsgi import application as ledger
@@ -20,8 +22,14 @@ def application(environ: "WSGIEnvironment", start_response: "StartResponse") -> 
             start_response("200 OK", [("X-Split", "a\r\nb")])
             return [b""]
         case "slow":
+            begun().touch()
             time.sleep(1)
     return ledger(environ, start_response)
+
+
+def begun() -> Path:
+    """The file that says that a slow request is in the application."""
+    return Path(os.environ["DATA_DIR"]) / "begun"
 
 
 def cut_off(start_response: "StartResponse") -> Iterator[bytes]:

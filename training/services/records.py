@@ -146,22 +146,32 @@ def complete(
 def change_due(
     *, organization: Organization, actor: Actor, record_ids: Sequence[int], due_at: datetime | None
 ) -> list[TrainSession]:
-    """Move the due instant of open records. All or nothing. Raises RecordUnknown, RecordCompleted."""
+    """Move the due instant of open records, in the order given. All or nothing. Raises UnassignRefused."""
+    ids = list(dict.fromkeys(record_ids))
     with ledger_writer(organization, actor) as writer:
-        records = [_open_record(writer, pk) for pk in dict.fromkeys(record_ids)]
+        if refusal := refusals_to_unassign(organization=organization, ids=ids):
+            raise refusal
+        found = writer.records.select_related("course", "person").in_bulk(ids)
+        records = [found[pk] for pk in ids]
         for record in records:
             writer.set_due(record, due_at)
         writer.save(records)
     return records
 
 
-def unassign(*, organization: Organization, actor: Actor, ids: Sequence[int], reason: str = "") -> list[int]:
+def unassign(
+    *, organization: Organization, actor: Actor, ids: Sequence[int], reason: str = "", gone_is_fine: bool = False
+) -> list[int]:
     """Take back what is owed, all or nothing: enrollments and seats stay. Returns the ids, in order, once each.
 
-    Raises UnassignRefused.
+    `gone_is_fine` passes over records that are unassigned already. Raises UnassignRefused.
     """
     ids = list(dict.fromkeys(ids))
     with ledger_writer(organization, actor) as writer:
+        if gone_is_fine:
+            gone = writer.records.filter(pk__in=ids, unassigned_at__isnull=False)
+            passed_over = set(gone.values_list("pk", flat=True))
+            ids = [pk for pk in ids if pk not in passed_over]
         if refusal := refusals_to_unassign(organization=organization, ids=ids):
             raise refusal
         writer.unassign(ids, reason)

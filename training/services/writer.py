@@ -7,14 +7,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from django.db import connection
 from django.db.models import Max
 from django.utils import timezone
 
 from accounts.actors import Actor
 from accounts.days import certificate_last_day, day_of
 from accounts.models import Organization
-from accounts.transactions import lock_ledger, write
+from accounts.transactions import clock, lock_ledger, write
 from enrollments.errors import NotEnoughUnits
 from enrollments.models import Course, Enrollment
 from training.models import OPEN_STATES, Origin, State, TrainSession, TrainSessionQuerySet, Unit
@@ -50,14 +49,8 @@ class LedgerWriter:
     def _next_stamp(self) -> datetime:
         """`greatest(clock, the organization's last stamp + 1 µs)`: stamps rise in commit order, clocks may not."""
         last = self.records.aggregate(last=Max("updated_at"))["last"]
-        clock = timezone.now()
-        if connection.vendor == "postgresql":
-            with connection.cursor() as cursor:
-                cursor.execute("SELECT clock_timestamp()")
-                row = cursor.fetchone()
-            assert row is not None  # noqa: S101 - a SELECT of an expression has a row
-            clock = row[0]
-        return clock if last is None else max(clock, last + timedelta(microseconds=1))
+        now = clock()
+        return now if last is None else max(now, last + timedelta(microseconds=1))
 
     @property
     def records(self) -> TrainSessionQuerySet:

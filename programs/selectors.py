@@ -1,0 +1,134 @@
+"""What the Programs API and the admin read, from an organization down."""
+
+import re
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+from django.db.models import QuerySet
+
+from accounts.models import Organization, Person
+from programs.models import Module, ProgramMember, ProgramRequirement, ProgramSession, ProgramTemplate, ProgramTutor
+from training.models import State, TrainSession
+
+
+@dataclass
+class Session:
+    """A program session with its nested lists, each in its order, fetched for many sessions at once."""
+
+    row: ProgramSession
+    tutors: list[str] = field(default_factory=list)
+    required_courses: list[str] = field(default_factory=list)
+    required_programs: list[str] = field(default_factory=list)
+    modules: list[tuple[str, str]] = field(default_factory=list)
+    users: list[tuple[str, str]] = field(default_factory=list)
+
+
+def program_sessions(organization: Organization) -> "QuerySet[ProgramSession]":
+    return ProgramSession.objects.of(organization).select_related("template").order_by("hex_id")
+
+
+def chunk_of_sessions(organization: Organization, *, after: str | None, limit: int) -> list[Session]:
+    """The next sessions by public id, whole, in six queries whatever their number."""
+    rows = program_sessions(organization)
+    return whole(organization, (rows if after is None else rows.filter(hex_id__gt=after))[:limit])
+
+
+def whole(organization: Organization, rows: Iterable[ProgramSession]) -> list[Session]:
+    sessions = {row.pk: Session(row) for row in rows}
+    if not sessions:
+        return []
+    tutors = ProgramTutor.objects.of(organization).filter(session__in=sessions)
+    for session_id, mail in tutors.order_by("pk").values_list("session_id", "person__mail"):
+        sessions[session_id].tutors.append(mail)
+    requirements = ProgramRequirement.objects.of(organization).filter(session__in=sessions)
+    courses = requirements.filter(course__isnull=False).order_by("pk").values_list("session_id", "course__hex_id")
+    for session_id, hex_id in courses:
+        sessions[session_id].required_courses.append(hex_id)
+    programs = requirements.filter(course=None).order_by("pk").values_list("session_id", "template__hex_id")
+    for session_id, hex_id in programs:
+        sessions[session_id].required_programs.append(hex_id)
+    members = ProgramMember.objects.of(organization).current().filter(session__in=sessions)
+    for session_id, hex_id, mail in members.order_by("pk").values_list("session_id", "person__hex_id", "person__mail"):
+        sessions[session_id].users.append((hex_id, mail))
+    modules = modules_of(organization, {session.row.template_id for session in sessions.values()})
+    for session in sessions.values():
+        session.modules = modules[session.row.template_id]
+    return list(sessions.values())
+
+
+def modules_of(organization: Organization, template_ids: Collection[int]) -> dict[int, list[tuple[str, str]]]:
+    """Public id and type of each template's modules, in program order."""
+    modules: dict[int, list[tuple[str, str]]] = defaultdict(list)
+    rows = Module.objects.of(organization).filter(template__in=template_ids).order_by("template_id", "position")
+    for template_id, hex_id, kind in rows.values_list("template_id", "hex_id", "type"):
+        modules[template_id].append((hex_id, kind))
+    return modules
+
+
+def is_hex_id(text: str) -> bool:
+    return re.fullmatch(r"[0-9a-f]{24}", text, re.ASCII) is not None
+
+
+def template_by_id(organization: Organization, text: str) -> ProgramTemplate | None:
+    return templates(organization).filter(hex_id=text).first() if is_hex_id(text) else None
+
+
+def session_by_id(organization: Organization, text: str) -> ProgramSession | None:
+    return program_sessions(organization).filter(hex_id=text).first() if is_hex_id(text) else None
+
+
+def templates(organization: Organization) -> "QuerySet[ProgramTemplate]":
+    return ProgramTemplate.objects.of(organization).order_by("hex_id")
+
+
+def users_of(organization: Organization, session: ProgramSession) -> "QuerySet[Person]":
+    members = ProgramMember.objects.of(organization).current().filter(session=session)
+    return Person.objects.of(organization).filter(program_memberships__in=members).order_by("program_memberships__pk")
+
+
+def person_by_id_or_mail(organization: Organization, text: str) -> Person | None:
+    """By public id (24 hex digits), else by mail, ignoring case."""
+    people = Person.objects.of(organization)
+    if is_hex_id(text):
+        return people.filter(hex_id=text).first()
+    # PostgreSQL takes NUL in no text; nobody's mail has one.
+    return people.filter(mail__iexact=text).first() if "@" in text and "\0" not in text else None
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far one member is: over the program's course modules, the newest record of each. `score` is the mean of the
+    scores there are (None: none), `percent` the mean percentage, where an unopened module counts 0.
+    """
+
+    person: Person
+    score: Decimal | None
+    percent: Decimal
+    hours: Decimal
+    started: bool
+    completed: bool
+
+
+def progress(organization: Organization, session: ProgramSession) -> list[Progress]:
+    people = list(users_of(organization, session))
+    modules = Module.objects.of(organization).filter(template_id=session.template_id, course__isnull=False)
+    courses = set(modules.values_list("course_id", flat=True))
+    rows = TrainSession.objects.of(organization).live().filter(person__in=people, course__in=courses)
+    newest: dict[int, dict[int, TrainSession]] = defaultdict(dict)
+    for record in rows.order_by("pk"):
+        newest[record.person_id][record.course_id] = record
+    return [_progress(person, list(newest[person.pk].values()), len(courses)) for person in people]
+
+
+def _progress(person: Person, records: Sequence[TrainSession], courses: int) -> Progress:
+    scores = [record.score for record in records if record.score is not None]
+    return Progress(
+        person=person,
+        score=sum(scores, Decimal(0)) / len(scores) if scores else None,
+        percent=Decimal(sum(record.percent for record in records)) / courses if courses else Decimal(0),
+        hours=sum((record.time_spent for record in records), Decimal(0)),
+        started=any(record.state != State.ASSIGNED for record in records),
+        completed=bool(courses) and sum(record.state == State.COMPLETED for record in records) == courses,
+    )
