@@ -177,7 +177,9 @@ LOGGING = {
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["request"]}},
     "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
     # Django's own handlers would write a request line a second time, unredacted.
-    "loggers": {"django": {"handlers": [], "propagate": True}, "django.request": {"level": "ERROR"},
+    "loggers": {
+        "django": {"handlers": [], "propagate": True},
+        "django.request": {"level": "ERROR"},
         # Anybody can send a wrong Host; the access log has the line, and each would be a traceback here.
         "django.security.DisallowedHost": {"level": "CRITICAL"},
         # What fails is raised, and said once by whoever asked for a connection.

@@ -15,13 +15,19 @@ from config.quickstart.documents import DOCUMENTS
 EXAMPLES = {
     "training": ("Authorization: Bearer {token}", "/api/v1/training/courses"),
     "train_sessions": ('Authorization: Token token="{token}"', "/api/train_sessions"),
+    "training_assignments": (
+        "Authorization: Bearer {token}",
+        "/training-assignments/stream?startTime=2015-01-01T00:00:00Z",
+    ),
+    "programs": (None, f"/api/v1/programs/sessions?company={DOCUMENTS.company_id}&apiKey={{token}}"),
 }
 
 
 def curl(dialect: Dialect, *, url: str, token: str) -> str:
     """A line for a shell. In single quotes, in which nothing of a token or a query has a meaning."""
     header, path = EXAMPLES[dialect.family]
-    return f"curl -H '{header.format(token=token)}' '{url}{path}'"
+    credential = "" if header is None else f"-H '{header.format(token=token)}' "
+    return f"curl {credential}'{url}{path.format(token=token)}'"
 
 
 def lines(*, url: str, access: Access) -> Iterator[str]:

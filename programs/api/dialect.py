@@ -43,7 +43,11 @@ class ProgramsDialect(Dialect):
     refusals: ClassVar[Mapping[type[Refusal], Answer]] = {
         CredentialRefused: lambda refusal: ApiError(401, [describe(refusal)], code="unauthorized"),
         ProgramSessionUnknown: with_status(404),
-        SessionFull: with_status(422),
+        SessionFull: lambda refusal: ApiError(
+            422,
+            [f"The program session is full: {refusal.remaining} places left, {refusal.requested} asked for."],
+            code=refusal.code,
+        ),
         RequirementsNotMet: with_status(422),
         NotEnoughUnits: with_status(422),
         PeopleUnknown: lambda _refusal: ApiError(404, ["There is no such user."], code="user_not_found"),
