@@ -2,7 +2,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from django.core.checks import CheckMessage, Error, Tags, register
-from django.db import connections
+from django.db import connections, transaction
 
 
 @register(Tags.database)
@@ -13,7 +13,8 @@ def read_committed(databases: Sequence[str] | None = None, **_kwargs: Any) -> li
         connection = connections[alias]
         if connection.vendor != "postgresql":
             continue
-        with connection.cursor() as cursor:
+        # In a transaction, because that is where the level is set: outside one the server's own default shows.
+        with transaction.atomic(using=alias), connection.cursor() as cursor:
             cursor.execute("SHOW transaction_isolation")
             row = cursor.fetchone()
         level = row[0] if row else "unknown"

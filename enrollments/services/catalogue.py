@@ -98,8 +98,6 @@ def update_session(*, organization: Organization, actor: Actor, session_id: int,
             setattr(session, field, value)
         if was == SessionStatus.CANCELLED and session.status != was:
             raise StatusFinal(was)
-        if session.status == SessionStatus.CANCELLED and was != session.status:
-            cancel_all(organization=organization, actor=actor, session=session)
         seated = Enrollment.objects.of(organization).filter(session=session).holding_a_seat()
         if session.course_id != course_id and seated.exists():
             raise FieldsRefused({"course": ["A session with enrollments keeps its course."]})
@@ -109,4 +107,7 @@ def update_session(*, organization: Organization, actor: Actor, session_id: int,
                 raise CapacityBelowSeatsTaken(taken=taken, capacity=session.max_participants)
         session.updated_at = timezone.now()
         save_checked(session, update_fields=[*changes, "updated_at"])
+        if session.status == SessionStatus.CANCELLED and was != session.status:
+            # Last, because the ledger lock comes after every count.
+            cancel_all(organization=organization, actor=actor, session=session)
     return session

@@ -18,7 +18,7 @@ from urllib.parse import quote, urlencode
 from zoneinfo import ZoneInfo
 
 from django.db import transaction
-from hypothesis import HealthCheck, settings, strategies as st
+from hypothesis import HealthCheck, Phase, settings, strategies as st
 
 from accounts.models import Organization, Person
 from enrollments.models import Course, Enrollment, Session
@@ -40,6 +40,7 @@ settings.register_profile(
     deadline=None,
     database=None,
     derandomize=True,
+    phases=[Phase.explicit, Phase.generate, Phase.shrink],  # To explain a failure takes minutes of requests more.
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 EXAMPLES = settings.get_profile("contracts")

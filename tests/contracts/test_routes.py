@@ -312,6 +312,22 @@ def test_a_thousand_train_sessions_are_unassigned_in_each_form(api: Api, thousan
         assert (form, response.json(), live) == (form, {"unassigned": thousand, "count": 1000}, 0)
 
 
+@pytest.mark.parametrize(
+    ("body", "media_type"),
+    [
+        (b"ids=1", f"{FORM}; charset=latin-1"),
+        (b"&".join([b"ids=1"] * 10_001), FORM),
+        (b"ids=1", "multipart/form-data"),
+        (b"ids=1", "multipart/form-data; boundary=\xe9"),
+    ],
+    ids=["another encoding", "too many fields", "no boundary", "a boundary that is none"],
+)
+def test_a_form_that_cannot_be_read_is_refused(api: Api, body: bytes, media_type: str) -> None:
+    headers = {"Authorization": f"Bearer {api.secret}"}
+    response = api.client.generic("POST", "/api/train_sessions/unassign", body, media_type, headers=headers)
+    assert (response.status_code, response.json()) == (400, {"errors": ["The request cannot be read."]})
+
+
 def test_more_than_a_thousand_ids_are_refused(api: Api, thousand: Ids) -> None:
     ids = [*thousand, thousand[-1] + 1]
     response = api.post("/api/train_sessions/unassign", {"ids": ids})
