@@ -228,7 +228,9 @@ class Enrollment(models.Model):
         ordering = ["pk"]
         constraints = [
             models.UniqueConstraint(
-                fields=["organization", "session", "person"], condition=~models.Q(status="cancelled"), name="enrollment_one_live"
+                fields=["organization", "session", "person"],
+                condition=~models.Q(status="cancelled"),
+                name="enrollment_one_live",
             ),
             models.CheckConstraint(
                 condition=models.Q(score=None) | models.Q(score__range=SCORE_RANGE), name="enrollment_score_range"

@@ -163,8 +163,8 @@ class Migration(migrations.Migration):
                             _connector="OR",
                         ),
                         name="user_staff_has_organization",
-                violation_error_code="organization",
-                violation_error_message="Staff belongs to an organization; only a superuser may be without one.",
+                        violation_error_code="organization",
+                        violation_error_message="Staff belongs to an organization; only a superuser may be without one.",
                     )
                 ],
             },

@@ -98,6 +98,8 @@ FOUND = {
     "İstanbul": ("i\u0307stanbul", "İSTANBUL", "i"),
     "\u0131s\u0131": ("\u0131s\u0131", "\u0131S\u0131", "S"),
     "300 \u212a": ("300 k", "K", "\u212a"),
+    # Composed before it is folded: folding alone would move the accent to another letter.
+    "\u1fb4": ("\u03b1\u0345\u0301", "\u1fb4"),
     "ΟΔΟΣ": ("οδος", "οδο\u03c3", "ς"),
     '100 % _a\\b\' "q"': ("%", "_", "\\", "'", '"q"', "% _A\\B'", "100 %"),
 }
