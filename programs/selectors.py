@@ -6,7 +6,8 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 
-from django.db.models import QuerySet
+from django.db.models import QuerySet, Value
+from django.db.models.functions import Lower
 
 from accounts.models import Organization, Person
 from programs.models import Module, ProgramMember, ProgramRequirement, ProgramSession, ProgramTemplate, ProgramTutor
@@ -39,7 +40,7 @@ def whole(organization: Organization, rows: Iterable[ProgramSession]) -> list[Se
     sessions = {row.pk: Session(row) for row in rows}
     if not sessions:
         return []
-    tutors = ProgramTutor.objects.of(organization).filter(session__in=sessions)
+    tutors = ProgramTutor.objects.of(organization).filter(session__in=sessions).exclude(person__mail="")
     for session_id, mail in tutors.order_by("pk").values_list("session_id", "person__mail"):
         sessions[session_id].tutors.append(mail)
     requirements = ProgramRequirement.objects.of(organization).filter(session__in=sessions)
@@ -89,12 +90,18 @@ def users_of(organization: Organization, session: ProgramSession) -> "QuerySet[P
 
 
 def person_by_id_or_mail(organization: Organization, text: str) -> Person | None:
-    """By public id (24 hex digits), else by mail, ignoring case."""
+    """By public id (24 hex digits), else by mail, ignoring case as the uniqueness of a mail does: so that constraint's
+    index serves it, and nobody else is found (in capitals, a dotless i is an I).
+    """
     people = Person.objects.of(organization)
     if is_hex_id(text):
         return people.filter(hex_id=text).first()
     # PostgreSQL takes NUL in no text; nobody's mail has one.
-    return people.filter(mail__iexact=text).first() if "@" in text and "\0" not in text else None
+    if "@" not in text or "\0" in text:
+        return None
+    found = people.exclude(mail="").alias(folded=Lower("mail")).filter(folded=Lower(Value(text)))
+    # At most one, so in no order: to give the first by id, PostgreSQL would walk the people by id.
+    return next(iter(found.order_by()), None)
 
 
 @dataclass(frozen=True)

@@ -48,7 +48,7 @@ from programs import errors as programs_errors
 from programs.errors import ProgramSessionUnknown, RequirementsNotMet
 from programs.services import membership
 from training import errors as training_errors
-from training.errors import CourseNotAssignable, RecordCompleted, RecordUnknown, UnassignRefused
+from training.errors import CourseNotAssignable, RecordCompleted, RecordUnknown, RecordsNotOpen
 from training.services import records
 
 # ruff: noqa: SLF001 - `_meta` is Django's documented name
@@ -235,7 +235,7 @@ SAMPLES: dict[type[Refusal], Refusal] = {
         NotEnoughUnits(course_code="SAF", free=1, needed=2),
         RecordUnknown(7),
         RecordCompleted(7),
-        UnassignRefused(unknown=[7], completed=[8]),
+        RecordsNotOpen(unknown=[7], completed=[8]),
         CourseNotAssignable(course_code="SAF", status="archived"),
         ProgramSessionUnknown("0" * 24),
         RequirementsNotMet({7: ["SAF"]}),
@@ -277,7 +277,7 @@ ANSWERS: dict[str, dict[type[Refusal], int]] = {
         **EVERY_FAMILY,
         RecordUnknown: 404,
         RecordCompleted: 409,
-        UnassignRefused: 422,
+        RecordsNotOpen: 422,
         TooManyIds: 422,
         CourseUnknown: 422,
         PeopleUnknown: 422,
@@ -329,7 +329,7 @@ SERVICES: dict[str, tuple[str, dict[str, ModuleType]]] = {
     "programs": ("programs.api.views", {"membership": membership}),
 }
 # What a family's views say in their own words.
-TRANSLATED: dict[str, set[type[Refusal]]] = {"training_assignments": {UnassignRefused}}
+TRANSLATED: dict[str, set[type[Refusal]]] = {"training_assignments": {RecordsNotOpen}}
 ERRORS = (accounts_errors, enrollments_errors, training_errors, programs_errors)
 
 

@@ -21,10 +21,10 @@ class RecordCompleted(Refusal):
         self.record_id = record_id
 
 
-class UnassignRefused(Refusal):
+class RecordsNotOpen(Refusal):
     """Ids that name no live record of the organization, and ids of completed ones, each in the order given."""
 
-    code = "unassign_refused"
+    code = "records_not_open"
 
     def __init__(self, *, unknown: list[int], completed: list[int]) -> None:
         super().__init__(unknown, completed)

@@ -83,8 +83,9 @@ class TrainSession(models.Model):
 
     organization = models.ForeignKey(Organization, models.PROTECT, related_name="train_sessions")
     uuid = models.UUIDField(unique=True, default=uuid4, editable=False)
-    course = models.ForeignKey(Course, models.PROTECT, related_name="train_sessions")
-    person = models.ForeignKey(Person, models.PROTECT, related_name="train_sessions")
+    # Without an index of their own: PostgreSQL would take it before the ones below, which begin with the organization.
+    course = models.ForeignKey(Course, models.PROTECT, related_name="train_sessions", db_index=False)
+    person = models.ForeignKey(Person, models.PROTECT, related_name="train_sessions", db_index=False)
     unit = models.OneToOneField(Unit, models.PROTECT, null=True, blank=True, related_name="train_session")
     state = models.CharField(max_length=20, choices=State.choices, default=State.ASSIGNED)
     score = ScoreField()

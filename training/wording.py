@@ -1,7 +1,7 @@
 """What the ledger refuses, in words."""
 
 from enrollments.wording import describe
-from training.errors import CourseNotAssignable, RecordCompleted, RecordUnknown, UnassignRefused
+from training.errors import CourseNotAssignable, RecordCompleted, RecordUnknown, RecordsNotOpen
 
 __all__ = ["describe"]
 
@@ -17,14 +17,14 @@ def _completed(refusal: RecordCompleted) -> str:
 
 
 @describe.register
-def _unassign(refusal: UnassignRefused) -> str:
-    return " ".join(unassign_sentences(refusal))
+def _unassign(refusal: RecordsNotOpen) -> str:
+    return " ".join(not_open_sentences(refusal))
 
 
-def unassign_sentences(refusal: UnassignRefused) -> list[str]:
+def not_open_sentences(refusal: RecordsNotOpen) -> list[str]:
     """One sentence for each id."""
     return [f"Train session {pk} not found." for pk in refusal.unknown] + [
-        f"Train session {pk} is completed; it cannot be unassigned." for pk in refusal.completed
+        f"Train session {pk} is completed; it stays as it is." for pk in refusal.completed
     ]
 
 

@@ -21,7 +21,7 @@ class StrictSerializer(serializers.Serializer[Any]):
         if isinstance(data, dict):
             unknown = [str(key) for key in data if key not in self.fields]
             if unknown:
-                known = ", ".join(self.fields)
+                known = ", ".join(self.fields) or "none"
                 raise serializers.ValidationError({key[:100]: [f"Unknown key. Known: {known}."] for key in unknown})
         return super().to_internal_value(data)
 

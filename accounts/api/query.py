@@ -7,12 +7,15 @@ from urllib.parse import unquote_to_bytes
 from django.http import HttpRequest
 
 from accounts.api.errors import ApiError
+from accounts.api.request_log import redact
 
 Given = dict[str, list[str]]  # Values by documented name.
 SHOWN = 100  # Characters of a caller's text that an error repeats.
 
 
 def shown(text: str) -> str:
+    """A caller's text as an error repeats it: short, and without a secret that went astray."""
+    text = redact(text)
     return text if len(text) <= SHOWN else f"{text[:SHOWN]}…"
 
 

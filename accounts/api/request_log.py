@@ -11,11 +11,25 @@ from django.http import HttpRequest, HttpResponseBase
 
 logger = logging.getLogger("access")
 
-KEPT_REQUEST_ID = re.compile(r"\A[A-Za-z0-9._-]{1,128}\Z")
+
+def _spelled(word: str) -> str:
+    """A pattern of the word in which each letter may be percent-encoded, and that encoded again."""
+    return "".join(f"(?:{one}|%(?:25)*(?:{ord(one.lower()):x}|{ord(one.upper()):x}))" for one in word)
+
+
+# How a secret of ours begins. That much is none: it stands in the admin's list.
+OUR_KEY_BEGINS = r"tl(?:_|%5F)[0-9a-f]{8}(?:_|%5F)"
+# A caller's own id is kept, unless it is a secret that went astray.
+KEPT_REQUEST_ID = re.compile(rf"\A(?!.*{OUR_KEY_BEGINS})[A-Za-z0-9._-]{{1,128}}\Z")
+# Too much is taken rather than too little: a query is written down as it was sent, and Django decodes it.
 SECRETS = re.compile(
-    r"""
-    (?P<key> api_?key (?:=|%3D|["']?\s*:\s*["']?) ) [^&\s"'#]+      # apiKey in a query, however it is written
-    | (?P<token> \btl_[0-9a-f]{8}_ ) [A-Za-z0-9_-]+                  # one of our own secrets, anywhere
+    rf"""
+    (?P<key>
+        {_spelled("api")} (?:[_-]|%(?:25)*(?:5F|2D))? {_spelled("key")}
+        [^\s=:&]{{0,20}}? (?:\s+[=:]\s*|=|:\s*|%(?:25)*3[DA])        # apiKey=, apiKey[]=, "apiKey": and the like
+    )
+    (?:"[^"\n]*"|'[^'\n]*')? [^&\s]*
+    | (?P<token> {OUR_KEY_BEGINS} ) [A-Za-z0-9_%-]+                     # anywhere
     | (?P<header> authorization["']?\s*[:=]\s*["']? (?:token|bearer)\s+ ) [^\s,"']+(?:="[^"]*")?
     """,
     re.IGNORECASE | re.VERBOSE,

@@ -10,9 +10,16 @@ from accounts.errors import CredentialRefused, PeopleInactive, PeopleUnknown, Re
 from accounts.models import ApiToken
 from accounts.scopes import Scope
 from accounts.selectors import live_token
+from accounts.wording import listed
 from enrollments.errors import NotEnoughUnits, SessionFull
 from programs.errors import ProgramSessionUnknown, RequirementsNotMet
 from programs.wording import describe
+
+
+def _requirements_not_met(refusal: RequirementsNotMet) -> ApiError:
+    """Of the one user in the path: the ids in the refusal are the ledger's own, which this family never shows."""
+    missing = [name for names in refusal.missing.values() for name in names]
+    return ApiError(422, [f"The user has not completed {listed(missing)}."], code=refusal.code)
 
 
 class ProgramsDialect(Dialect):
@@ -48,7 +55,7 @@ class ProgramsDialect(Dialect):
             [f"The program session is full: {refusal.remaining} places left, {refusal.requested} asked for."],
             code=refusal.code,
         ),
-        RequirementsNotMet: with_status(422),
+        RequirementsNotMet: _requirements_not_met,
         NotEnoughUnits: with_status(422),
         PeopleUnknown: lambda _refusal: ApiError(404, ["There is no such user."], code="user_not_found"),
         PeopleInactive: lambda _refusal: ApiError(422, ["The user is inactive."], code="user_inactive"),

@@ -102,16 +102,16 @@ def _check_requirements(organization: Organization, session: ProgramSession, ids
     courses_of: dict[int, set[int]] = {}
     for template_id, course_id in modules.values_list("template_id", "course_id"):
         courses_of.setdefault(template_id, set()).add(course_id)
-    wanted = {
-        row.course.code if row.course else str(row.template): {row.course_id}
-        if row.course_id
-        else courses_of.get(row.template_id or 0, set())
+    # A list, for names need not be unique: two required programs may share one, or bear a course's code.
+    wanted = [
+        (row.course.code, {row.course.pk})
+        if row.course
+        else (str(row.template), courses_of.get(row.template_id or 0, set()))
         for row in requirements
-    }
-    met = _valid(organization, ids, {course_id for courses in wanted.values() for course_id in courses if course_id})
+    ]
+    met = _valid(organization, ids, {course_id for _, courses in wanted for course_id in courses})
     missing = {
-        pk: [name for name, courses in wanted.items() if any((pk, course_id) not in met for course_id in courses)]
-        for pk in ids
+        pk: [name for name, courses in wanted if any((pk, course_id) not in met for course_id in courses)] for pk in ids
     }
     if unmet := {pk: names for pk, names in missing.items() if names}:
         raise RequirementsNotMet(unmet)

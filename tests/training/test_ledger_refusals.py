@@ -20,7 +20,7 @@ from enrollments.services.catalogue import update_course
 from tests.acts import ACTOR, assign, attempt, cancel, complete, enroll, finish, owed, progress
 from tests.factories import CourseFactory, OrganizationFactory, PersonFactory, SessionFactory, UnitFactory
 from tests.snapshots import NOTHING, NOW, effects
-from training.errors import CourseNotAssignable, RecordCompleted, RecordUnknown, UnassignRefused
+from training.errors import CourseNotAssignable, RecordCompleted, RecordUnknown, RecordsNotOpen
 from training.models import TrainSession
 from training.services import records
 
@@ -123,7 +123,7 @@ def test_acts_on_many_records_refuse_all_for_one_and_name_each(
 ) -> None:
     ids = [0, mixed.history, mixed.open_record, mixed.foreign, mixed.gone, mixed.history]
     assert refused(lambda: act(organization, ids)) == (
-        UnassignRefused,
+        RecordsNotOpen,
         {"unknown": [0, mixed.foreign, mixed.gone], "completed": [mixed.history]},
     )
 
@@ -131,7 +131,7 @@ def test_acts_on_many_records_refuse_all_for_one_and_name_each(
 def test_unassign_passes_over_what_is_gone_where_that_is_fine(organization: Organization, mixed: Mixed) -> None:
     ids = [mixed.gone, mixed.open_record, mixed.foreign]
     assert refused(lambda: unassign(organization, ids, gone_is_fine=True)) == (
-        UnassignRefused,
+        RecordsNotOpen,
         {"unknown": [mixed.foreign], "completed": []},
     )
     with effects() as seen:

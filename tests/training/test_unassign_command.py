@@ -66,7 +66,7 @@ def test_unassign_takes_back_all_of_a_list(organization: Organization, run: Run)
 
 
 MIXED_REPORT = """\
-row 3, {completed}: is completed; it cannot be unassigned.
+row 3, {completed}: is completed; it stays as it is.
 row 4, {foreign}: there is no such train session, or it is unassigned already.
 row 5, {gone}: there is no such train session, or it is unassigned already.
 row 7, abc: there is no such train session, or it is unassigned already.
@@ -173,7 +173,7 @@ def test_unassign_interrupted_leaves_nothing_and_says_so(
 ) -> None:
     made = [assigned(organization) for _ in range(3)]
     monkeypatch.setattr(bulk, "BATCH", 1)
-    real = records.refusals_to_unassign
+    real = records.what_is_not_open
     asked: list[list[int]] = []
 
     def interrupted(*, organization: Organization, ids: list[int]) -> Any:
@@ -182,7 +182,7 @@ def test_unassign_interrupted_leaves_nothing_and_says_so(
             signal.raise_signal(signal.SIGINT)
         return real(organization=organization, ids=ids)
 
-    monkeypatch.setattr(bulk, "refusals_to_unassign", interrupted)
+    monkeypatch.setattr(bulk, "what_is_not_open", interrupted)
     before = states()
     assert run(ids=",".join(str(record.pk) for record in made)) == Outcome(1, "", "Interrupted. Nothing was done.")
     assert (states(), asked) == (before, [[made[0].pk], [made[1].pk]])

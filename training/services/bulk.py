@@ -11,7 +11,7 @@ from accounts.errors import FieldsRefused, Refusal
 from accounts.models import Organization
 from training.errors import RecordCompleted, RecordUnknown
 from training.models import TrainSession
-from training.services.records import refusals_to_unassign
+from training.services.records import what_is_not_open
 from training.services.writer import ledger_writer
 
 BATCH = 2000  # Rows in one statement: no database refuses so many, and a progress bar moves.
@@ -46,7 +46,7 @@ def unassign_acceptable(
     with ledger_writer(organization, actor) as writer:
         for start in range(0, len(wanted), BATCH):
             batch = wanted[start : start + BATCH]
-            if refusal := refusals_to_unassign(organization=organization, ids=batch):
+            if refusal := what_is_not_open(organization=organization, ids=batch):
                 refused.update({pk: RecordUnknown(pk) for pk in refusal.unknown})
                 refused.update({pk: RecordCompleted(pk) for pk in refusal.completed})
             owed = [pk for pk in batch if pk not in refused]

@@ -17,7 +17,7 @@ from accounts.services import save_checked
 from accounts.transactions import write
 from enrollments.errors import CourseUnknown
 from enrollments.models import Course, CourseStatus
-from training.errors import CourseNotAssignable, RecordCompleted, RecordUnknown, UnassignRefused
+from training.errors import CourseNotAssignable, RecordCompleted, RecordUnknown, RecordsNotOpen
 from training.models import OPEN_STATES, State, TrainSession, Unit
 from training.services.writer import LedgerWriter, Opening, falling_due, ledger_writer
 
@@ -146,10 +146,10 @@ def complete(
 def change_due(
     *, organization: Organization, actor: Actor, record_ids: Sequence[int], due_at: datetime | None
 ) -> list[TrainSession]:
-    """Move the due instant of open records, in the order given. All or nothing. Raises UnassignRefused."""
+    """Move the due instant of open records, in the order given. All or nothing. Raises RecordsNotOpen."""
     ids = list(dict.fromkeys(record_ids))
     with ledger_writer(organization, actor) as writer:
-        if refusal := refusals_to_unassign(organization=organization, ids=ids):
+        if refusal := what_is_not_open(organization=organization, ids=ids):
             raise refusal
         found = writer.records.select_related("course", "person").in_bulk(ids)
         records = [found[pk] for pk in ids]
@@ -164,7 +164,7 @@ def unassign(
 ) -> list[int]:
     """Take back what is owed, all or nothing: enrollments and seats stay. Returns the ids, in order, once each.
 
-    `gone_is_fine` passes over records that are unassigned already. Raises UnassignRefused.
+    `gone_is_fine` passes over records that are unassigned already. Raises RecordsNotOpen.
     """
     ids = list(dict.fromkeys(ids))
     with ledger_writer(organization, actor) as writer:
@@ -172,7 +172,7 @@ def unassign(
             gone = writer.records.filter(pk__in=ids, unassigned_at__isnull=False)
             passed_over = set(gone.values_list("pk", flat=True))
             ids = [pk for pk in ids if pk not in passed_over]
-        if refusal := refusals_to_unassign(organization=organization, ids=ids):
+        if refusal := what_is_not_open(organization=organization, ids=ids):
             raise refusal
         writer.unassign(ids, reason)
     return ids
@@ -198,12 +198,12 @@ def unassign_courses(
     return ids
 
 
-def refusals_to_unassign(*, organization: Organization, ids: Collection[int]) -> UnassignRefused | None:
+def what_is_not_open(*, organization: Organization, ids: Collection[int]) -> RecordsNotOpen | None:
     """What `unassign` would refuse of these ids at this moment, for a caller that leaves those out."""
     states = dict(TrainSession.objects.of(organization).live().filter(pk__in=ids).values_list("pk", "state"))
     unknown = [pk for pk in ids if pk not in states]
     completed = [pk for pk in ids if states.get(pk) == State.COMPLETED]
-    return UnassignRefused(unknown=unknown, completed=completed) if unknown or completed else None
+    return RecordsNotOpen(unknown=unknown, completed=completed) if unknown or completed else None
 
 
 def mark_overdue(*, organization: Organization, actor: Actor) -> int:

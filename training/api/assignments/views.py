@@ -1,6 +1,6 @@
 """The Training Assignments API: parse → service or selector → present."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any, TypeVar
@@ -18,14 +18,15 @@ from accounts.api.errors import ApiError
 from accounts.api.filters import read_instant, read_uuid
 from accounts.api.openapi import documented
 from accounts.api.query import Given, read_query, shown
+from accounts.errors import PeopleInactive
+from accounts.models import Person
 from accounts.scopes import Scope
-from accounts.transactions import clock
 from enrollments.models import Course
 from training import selectors
 from training.api.assignments import serializers
 from training.api.assignments.cursor import fingerprint, instant_of, read_cursor, write_cursor
 from training.api.assignments.dialect import AssignmentsDialect
-from training.errors import UnassignRefused
+from training.errors import CourseNotAssignable, RecordsNotOpen
 from training.filters import AssignmentFilter, TrainingCourseFilter, read_learner
 from training.models import TrainSession
 from training.selectors import Position
@@ -80,8 +81,10 @@ def instant_in(given: Given, name: str) -> datetime | None:
 
 
 def several(name: str, text: str, reader: "Any", accepted: str) -> list[Any]:
-    """At most 100 values, duplicates collapsed."""
+    """From 1 to 100 values, duplicates collapsed."""
     found = [parsed(name, item.strip(), reader, accepted) for item in text.split(",") if item.strip()]
+    if not found:
+        raise ApiError.bad_query({name: ["Required."]})
     if len(found) > IDS_IN_A_CALL:
         raise ApiError.bad_query({name: [f"At most {IDS_IN_A_CALL}; {len(found)} were given."]})
     return list(dict.fromkeys(found))
@@ -119,7 +122,7 @@ class FeedViewSet(AssignmentsEndpoint):
             at, pk = read_cursor("feed", given["after"][0], tied_to)
             behind = Position(instant_of(at), int(str(pk)))
         else:
-            behind = Position(start or clock())
+            behind = Position(start or selectors.present(self.organization))
             if end is not None and end < behind.at:
                 raise ApiError.bad_query({"endTime": ["It lies before startTime."]})
         records.mark_overdue(organization=self.organization, actor=Actor.system())
@@ -165,14 +168,15 @@ class AssignmentViewSet(AssignmentsEndpoint):
         people = selectors.people_by_learner(self.organization, learners)
         if unknown := [f"{kind}-{number}" for kind, number in learners if (kind, number) not in people]:
             raise ApiError.bad_query({"learnerIds": [f"There is no learner {name}." for name in unknown]})
-        assigned = records.assign(
-            organization=self.organization,
-            actor=self.actor,
-            course_id=course.pk,
-            person_ids=[people[learner].pk for learner in learners],
-            due_at=instant_in(given, "dueAtTime"),
-        )
         by_pk = {person.pk: person for person in people.values()}
+        with in_their_own_ids(course, by_pk):
+            assigned = records.assign(
+                organization=self.organization,
+                actor=self.actor,
+                course_id=course.pk,
+                person_ids=[people[learner].pk for learner in learners],
+                due_at=instant_in(given, "dueAtTime"),
+            )
         return self.json(
             {
                 "data": [
@@ -229,12 +233,25 @@ class AssignmentViewSet(AssignmentsEndpoint):
 
 
 @contextmanager
+def in_their_own_ids(course: Course, people: Mapping[int, Person]) -> Iterator[None]:
+    """A refusal names the course and the learners as this family knows them: it shows no codes and no other ids."""
+    try:
+        yield
+    except CourseNotAssignable as refusal:
+        text = f"Course {course.uuid} is {refusal.status}; it cannot be assigned."
+        raise ApiError.bad_query({"courseId": [text]}) from refusal
+    except PeopleInactive as refusal:
+        names = [serializers.learner_id(people[int(pk)]) for pk in refusal.ids]
+        raise ApiError.bad_query({"learnerIds": [f"Learner {name} is inactive." for name in names]}) from refusal
+
+
+@contextmanager
 def in_uuids(found: "dict[UUID, TrainSession]") -> Iterator[None]:
     """A refusal of record ids names the uuids that this family knows them by."""
     uuid_of = {record.pk: uuid for uuid, record in found.items()}
     try:
         yield
-    except UnassignRefused as refusal:
+    except RecordsNotOpen as refusal:
         gone = [f"There is no assignment {uuid_of[pk]}." for pk in refusal.unknown]
         completed = [f"Assignment {uuid_of[pk]} is completed; it stays as it is." for pk in refusal.completed]
         raise ApiError.bad_query({"ids": gone + completed}) from refusal

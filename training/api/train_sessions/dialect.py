@@ -9,8 +9,8 @@ from accounts.api.errors import ApiError
 from accounts.errors import PeopleUnknown, Refusal
 from accounts.scopes import Scope
 from enrollments.errors import CourseUnknown, TooManyIds
-from training.errors import RecordCompleted, RecordUnknown, UnassignRefused
-from training.wording import unassign_sentences
+from training.errors import RecordCompleted, RecordUnknown, RecordsNotOpen
+from training.wording import not_open_sentences
 
 # `Token token="…"`, as Rails writes it (quotes optional, further parameters ignored), and plain `Token …`.
 _TOKEN = re.compile(r'\A\s*token\s+(?:token\s*=\s*)?"?([^\s",;]+)"?\s*(?:[,;].*)?\Z', re.IGNORECASE)
@@ -39,7 +39,7 @@ class TrainSessionsDialect(Dialect):
     refusals: ClassVar[Mapping[type[Refusal], Answer]] = {
         RecordUnknown: lambda _refusal: ApiError(404, ["Train session not found."]),
         RecordCompleted: with_status(409),
-        UnassignRefused: lambda refusal: ApiError(422, unassign_sentences(refusal), code=refusal.code),
+        RecordsNotOpen: lambda refusal: ApiError(422, not_open_sentences(refusal), code=refusal.code),
         TooManyIds: with_status(422),
         CourseUnknown: lambda refusal: ApiError(422, [f"Course {code} not found." for code in refusal.ids]),
         PeopleUnknown: lambda refusal: ApiError(422, [f"Login {pk} not found." for pk in refusal.ids]),

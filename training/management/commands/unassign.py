@@ -17,7 +17,7 @@ def why(refusal: Refusal) -> str:
         case RecordUnknown():
             return "there is no such train session, or it is unassigned already."
         case RecordCompleted():
-            return "is completed; it cannot be unassigned."
+            return "is completed; it stays as it is."
     return describe(refusal)
 
 
