@@ -48,7 +48,7 @@ from programs import errors as programs_errors
 from programs.errors import ProgramSessionUnknown, RequirementsNotMet
 from programs.services import membership
 from training import errors as training_errors
-from training.errors import CourseNotAssignable, RecordCompleted, RecordUnknown, RecordsNotOpen
+from training.errors import CourseNotAssignable, RecordCompleted, RecordsNotOpen, RecordUnknown
 from training.services import records
 
 # ruff: noqa: SLF001 - `_meta` is Django's documented name

@@ -1,7 +1,7 @@
 """What the ledger refuses, in words."""
 
 from enrollments.wording import describe
-from training.errors import CourseNotAssignable, RecordCompleted, RecordUnknown, RecordsNotOpen
+from training.errors import CourseNotAssignable, RecordCompleted, RecordsNotOpen, RecordUnknown
 
 __all__ = ["describe"]
 

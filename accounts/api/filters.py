@@ -239,7 +239,9 @@ class StrictFilterSet(django_filters.FilterSet, Generic[Row]):
     def conditions(self) -> dict[str, object]:
         """What was asked for, parsed, each list in one order: equal for queries that mean the same."""
         values = {name: value for name, value in self.form.cleaned_data.items() if value not in (None, "")}
-        return {name: sorted(set(map(str, value))) if isinstance(value, list) else value for name, value in values.items()}
+        return {
+            name: sorted(set(map(str, value))) if isinstance(value, list) else value for name, value in values.items()
+        }
 
     @classmethod
     def repeatable(cls) -> set[str]:

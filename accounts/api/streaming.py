@@ -7,19 +7,19 @@ from django.http import StreamingHttpResponse
 
 from accounts.api.rendering import to_json
 
-CHUNK = 2000
-
+CHUNK = 2000  # Rows of one query, unless a list says otherwise.
 
 Fetch = Callable[[Any, int], Sequence[dict[str, Any]]]
 
 
-def json_array(fetch: Fetch, *, key: str = "id", chunk: int = CHUNK) -> StreamingHttpResponse:
+def json_array(fetch: Fetch, *, key: str = "id", chunk: int | None = None) -> StreamingHttpResponse:
     """A complete JSON array. `fetch(after, limit)` gives the rows behind the one whose `key` is `after`, in short
     queries. The first chunk is fetched here, so that a failure of it is an answer; a later one breaks the connection,
     so that a cut list can't pass for a whole one.
     """
-    first = fetch(None, chunk)
-    return StreamingHttpResponse(_pieces(first, fetch, key, chunk), content_type="application/json")
+    size = chunk or CHUNK
+    first = fetch(None, size)
+    return StreamingHttpResponse(_pieces(first, fetch, key, size), content_type="application/json")
 
 
 def _pieces(rows: Sequence[dict[str, Any]], fetch: Fetch, key: str, chunk: int) -> Iterator[bytes]:

@@ -140,7 +140,7 @@ def test_the_complete_list_is_whole_over_any_number_of_chunks(
     total: int, chunk: int, api: Api, organization: Organization
 ) -> None:
     with undone(), pytest.MonkeyPatch.context() as patch:
-        patch.setattr(streaming.json_array, "__kwdefaults__", {"chunk": chunk})
+        patch.setattr(streaming, "CHUNK", chunk)
         ids = write_records([Record(organization), Record(organization, first_name="-")] * total)
         response = api.get("/api/train_sessions")
         assert ([name for name in ("Link", "Total", "Per-Page") if name in response], response.streaming) == ([], True)
@@ -159,7 +159,7 @@ def test_a_list_that_fails_after_its_first_chunk_breaks_off(
     api: Api, organization: Organization, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_records([Record(organization)] * 3)
-    monkeypatch.setattr(streaming.json_array, "__kwdefaults__", {"chunk": 2})
+    monkeypatch.setattr(streaming, "CHUNK", 2)
     response = api.get("/api/train_sessions")
     monkeypatch.setattr(selectors, "newest_first", raises(RuntimeError("the second chunk")))
     with pytest.raises(RuntimeError, match="the second chunk"):

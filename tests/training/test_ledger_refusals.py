@@ -20,7 +20,7 @@ from enrollments.services.catalogue import update_course
 from tests.acts import ACTOR, assign, attempt, cancel, complete, enroll, finish, owed, progress
 from tests.factories import CourseFactory, OrganizationFactory, PersonFactory, SessionFactory, UnitFactory
 from tests.snapshots import NOTHING, NOW, effects
-from training.errors import CourseNotAssignable, RecordCompleted, RecordUnknown, RecordsNotOpen
+from training.errors import CourseNotAssignable, RecordCompleted, RecordsNotOpen, RecordUnknown
 from training.models import TrainSession
 from training.services import records
 

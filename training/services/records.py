@@ -17,7 +17,7 @@ from accounts.services import save_checked
 from accounts.transactions import write
 from enrollments.errors import CourseUnknown
 from enrollments.models import Course, CourseStatus
-from training.errors import CourseNotAssignable, RecordCompleted, RecordUnknown, RecordsNotOpen
+from training.errors import CourseNotAssignable, RecordCompleted, RecordsNotOpen, RecordUnknown
 from training.models import OPEN_STATES, State, TrainSession, Unit
 from training.services.writer import LedgerWriter, Opening, falling_due, ledger_writer
 

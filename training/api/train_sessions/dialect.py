@@ -9,7 +9,7 @@ from accounts.api.errors import ApiError
 from accounts.errors import PeopleUnknown, Refusal
 from accounts.scopes import Scope
 from enrollments.errors import CourseUnknown, TooManyIds
-from training.errors import RecordCompleted, RecordUnknown, RecordsNotOpen
+from training.errors import RecordCompleted, RecordsNotOpen, RecordUnknown
 from training.wording import not_open_sentences
 
 # `Token token="…"`, as Rails writes it (quotes optional, further parameters ignored), and plain `Token …`.
