@@ -3,7 +3,7 @@ from programs.api.views import OldProgramsViewSet, SessionViewSet, TemplateViewS
 
 PREFIX = "api/v1/programs"
 ONE = r"(?P<hex_id>[^/]+)"
-USER = r"(?P<user>.+?)"  # A mail may have a slash in it.
+USER = r"(?P<user>[\s\S]+?)"  # A mail may have a slash in it.
 
 urlpatterns = [
     route(PREFIX, OldProgramsViewSet, "programs", get="list"),

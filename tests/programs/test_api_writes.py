@@ -175,7 +175,7 @@ def test_full_session_is_a_422(api: Api, organization: Organization, course: Cou
     )
     first = PersonFactory.create(organization=organization)
     assert answer(api.request("PUT", path_of(session, first.hex_id))) == SUCCESS
-    description = "Session is at capacity. No spots remaining. You requested 1 enrollment."
+    description = "The program session is full: 0 places left, 1 asked for."
     assert error_of(api.request("PUT", path_of(session, MAIL))) == error(422, "session_full", description)
     # Who is in it already is added again all the same.
     assert answer(api.request("PUT", path_of(session, first.hex_id))) == SUCCESS
