@@ -91,7 +91,7 @@ def pages(site: Site) -> None:
     site.page("/readyz", '"ready"')
     landing = site.page("/", "Training Ledger", "/admin/")
     linked = re.findall(r'href="(/api/(?:docs|schema)/[^"]+)"', landing)
-    expect("documents linked from the landing page", len(linked) >= 4, True)  # noqa: PLR2004 - two families, two each
+    expect("documents linked from the landing page", len(linked), 8)  # four families, two each
     for path in linked:
         text = site.page(path, "swagger" if "/docs/" in path else "openapi")
         expect(f"GET {path}: addresses of other hosts", re.findall(r'(?:src|href)="(?:https?:)?//[^"]*', text), [])
@@ -169,6 +169,13 @@ def demo(site: Site, token: str) -> None:
     expect("the demo's train sessions", len(caller.call("GET", "/api/train_sessions")), 6000)
     expect("the demo's people", caller.call("GET", "/api/v1/training/employees")["meta"]["total"], 300)
     expect("the demo's courses", caller.call("GET", "/api/v1/training/courses")["meta"]["total"], 40)
+    expect("the demo's program sessions", len(caller.call("GET", "/api/v1/programs/sessions")), 8)
+    feed = caller.call("GET", "/training-assignments/stream?startTime=2015-01-01T00:00:00Z")
+    expect("a page of the demo's feed", (len(feed["data"]), feed["pagination"]["hasNextPage"]), (200, True))
+    courses = caller.call("GET", "/training-courses")
+    expect(
+        "the demo's courses in the feed's family", (len(courses["data"]), courses["pagination"]["endCursor"]), (40, "")
+    )
     caller.call("GET", "/api/v1/training/courses/1", status=404)
 
 

@@ -8,7 +8,11 @@ LAST_INSTANT = datetime(9999, 12, 31, 23, 59, 59, 999999, tzinfo=UTC)
 
 
 def day_of(instant: datetime, zone: tzinfo) -> date:
-    return instant.astimezone(zone).date()
+    """The day on which an instant falls in `zone`; the calendar's first or last one for what lies beyond them there."""
+    try:
+        return instant.astimezone(zone).date()
+    except OverflowError:
+        return date.min if instant.year == 1 else date.max
 
 
 def day_start(day: date, zone: tzinfo) -> datetime:

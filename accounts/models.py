@@ -69,8 +69,7 @@ class Organization(models.Model):
 
 
 class PersonQuerySet(OrganizationQuerySet["Person"]):
-    def active(self) -> Self:
-        return self.filter(active=True)
+    """People."""
 
 
 class PersonKind(models.TextChoices):

@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import Callable, Iterable, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -25,6 +25,7 @@ def save_checked(row: models.Model, *, update_fields: Iterable[str] | None = Non
     Raises FieldsRefused, also for a row of another organization, and for what only the database noticed: a unique
     value taken a moment ago.
     """
+    _refuse_beyond_the_calendar(row)
     try:
         row.full_clean()
     except ValidationError as error:
@@ -49,6 +50,17 @@ def _by_field(row: models.Model, error: ValidationError) -> dict[str, list[str]]
         for one in errors:
             fields.setdefault(one.code if one.code in names else name, []).extend(one.messages)
     return fields
+
+
+def _refuse_beyond_the_calendar(row: models.Model) -> None:
+    """An instant that has no UTC time within the years 1-9999: a database may take it, and nobody could read it back."""
+    for field in row._meta.concrete_fields:  # noqa: SLF001 - Django's documented name
+        value = getattr(row, field.attname)
+        if isinstance(value, datetime):
+            try:
+                value.astimezone(UTC)
+            except OverflowError as error:
+                raise FieldsRefused({field.name: ["Give a time within the years 1 to 9999."]}) from error
 
 
 def _refuse_foreign(row: models.Model) -> None:

@@ -1,12 +1,13 @@
 """Readers of the environment. Each fails loudly, naming the variable, at start."""
 
 import os
+import re
 import secrets
+from collections.abc import Sequence
 from pathlib import Path
 
 import environ
 from django.core.exceptions import ImproperlyConfigured
-from limits import parse
 
 env = environ.Env()
 
@@ -14,13 +15,27 @@ env = environ.Env()
 def rate(variable: str, default: str) -> str:
     """A rate of the form `600/minute`; empty means off."""
     value: str = env.str(variable, default=default).strip()
-    if value:
-        try:
-            parse(value)
-        except ValueError as error:
-            raise ImproperlyConfigured(
-                f"{variable} is {value!r}. Give a rate such as 600/minute, or nothing."
-            ) from error
+    if value and not re.fullmatch(r"[1-9][0-9]*/([1-9][0-9]* ?)?(second|minute|hour|day)s?", value, re.ASCII):
+        raise ImproperlyConfigured(f"{variable} is {value!r}. Give a rate such as 600/minute, or nothing.")
+    return value
+
+
+def words(variable: str, default: list[str]) -> list[str]:
+    """Values separated by commas; spaces around them do not count."""
+    return [word.strip() for word in env.list(variable, default=default) if word.strip()]
+
+
+def one_of(variable: str, known: Sequence[str], default: str) -> str:
+    value: str = env.str(variable, default=default).strip().upper()
+    if value not in known:
+        raise ImproperlyConfigured(f"{variable} is {value!r}. Give one of {', '.join(known)}.")
+    return value
+
+
+def redis_url(variable: str) -> str:
+    value: str = env.str(variable, default="").strip()
+    if value and not re.match(r"rediss?://[^/]", value):
+        raise ImproperlyConfigured(f"{variable}: give an address such as redis://127.0.0.1:6379/0, or nothing.")
     return value
 
 

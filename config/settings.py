@@ -5,15 +5,15 @@ from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
 
-from config.env import env, flag, positive, rate, secret_key
+from config.env import env, flag, one_of, positive, rate, redis_url, secret_key, words
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 DATA_DIR = Path(env.str("DATA_DIR", default=str(BASE_DIR / "var")))
 
 DEBUG = False
 SECRET_KEY = secret_key("SECRET_KEY", DATA_DIR / "secret_key")
-ALLOWED_HOSTS: list[str] = env.list("ALLOWED_HOSTS", default=["127.0.0.1", "localhost", "[::1]"])
-CSRF_TRUSTED_ORIGINS: list[str] = env.list("CSRF_TRUSTED_ORIGINS", default=[])
+ALLOWED_HOSTS = words("ALLOWED_HOSTS", ["127.0.0.1", "localhost", "[::1]"])
+CSRF_TRUSTED_ORIGINS = words("CSRF_TRUSTED_ORIGINS", [])
 
 INSTALLED_APPS = [
     "config",
@@ -79,7 +79,7 @@ THREADS = positive("THREADS", 4)
 def database(url: str) -> dict[str, Any]:
     """One database connection's settings. Raises ImproperlyConfigured for any database but the two that are tested."""
     settings: dict[str, Any] = env.db_url_config(url)
-    if settings["ENGINE"] == "django.db.backends.postgresql":
+    if settings.get("ENGINE") == "django.db.backends.postgresql":
         from psycopg import IsolationLevel  # noqa: PLC0415 - SQLite alone needs no driver
 
         settings["OPTIONS"] = {
@@ -88,7 +88,7 @@ def database(url: str) -> dict[str, Any]:
             "isolation_level": IsolationLevel.READ_COMMITTED,
             "pool": {"min_size": 1, "max_size": positive("DATABASE_POOL_SIZE", THREADS), "timeout": 3},
         }
-    elif settings["ENGINE"] == "django.db.backends.sqlite3":
+    elif settings.get("ENGINE") == "django.db.backends.sqlite3":
         Path(settings["NAME"]).parent.mkdir(parents=True, exist_ok=True)
         settings["CONN_MAX_AGE"] = None  # Opening a file anew for each request costs more than a small request.
         settings["OPTIONS"] = {
@@ -103,7 +103,7 @@ def database(url: str) -> dict[str, Any]:
 
 DATABASES = {"default": database(env.str("DATABASE_URL", default=f"sqlite:///{DATA_DIR / 'ledger.sqlite3'}"))}
 
-REDIS_URL: str = env.str("REDIS_URL", default="")
+REDIS_URL = redis_url("REDIS_URL")
 
 RATE_LIMIT_TRAIN_SESSIONS = rate("RATE_LIMIT_TRAIN_SESSIONS", "600/minute")
 RATE_LIMIT_ASSIGNMENTS_READ = rate("RATE_LIMIT_ASSIGNMENTS_READ", "5/second")
@@ -162,7 +162,7 @@ SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS else None
 SESSION_COOKIE_SECURE = HTTPS
 CSRF_COOKIE_SECURE = HTTPS
 
-LOG_LEVEL: str = env.str("LOG_LEVEL", default="INFO").upper()
+LOG_LEVEL = one_of("LOG_LEVEL", ["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], "INFO")
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,

@@ -3,16 +3,27 @@
 import os
 from collections.abc import Iterable
 from io import BytesIO
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
+from django.core.handlers.wsgi import WSGIRequest
 from django.core.wsgi import get_wsgi_application
 from django.urls import get_resolver
+from django.utils.http import parse_header_parameters
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+
+
+class Request(WSGIRequest):
+    """A request whose query is UTF-8 whatever the body's charset: Django would decode it with a charset that a caller
+    names, read other words than were sent, and fail at a charset that is none.
+    """
+
+    def _set_content_type_params(self, meta: dict[str, Any]) -> None:
+        self.content_type, self.content_params = parse_header_parameters(meta.get("CONTENT_TYPE", ""))
 
 
 def measured(django: "WSGIApplication") -> "WSGIApplication":
@@ -38,5 +49,7 @@ def _is_chunked(environ: "WSGIEnvironment") -> bool:
     return "chunked" in [coding.strip().lower() for coding in codings.split(",")]
 
 
-application = measured(get_wsgi_application())
+_django = get_wsgi_application()
+_django.request_class = Request
+application = measured(_django)
 get_resolver().url_patterns  # noqa: B018 - imports every view: one that can't be stops the start, not each request

@@ -10,10 +10,11 @@ is read-only.
 
 from collections.abc import Callable, Iterable
 from typing import Any, ClassVar, cast
+from urllib.parse import unquote
 
 from django import forms
 from django.contrib import admin, messages
-from django.core.exceptions import PermissionDenied
+from django.core.exceptions import BadRequest, PermissionDenied
 from django.db import models
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
@@ -36,6 +37,11 @@ MOST_ROWS = 1_000
 """So many rows at most are acted on at once: each is locked, written and logged."""
 
 MOST_MESSAGES = 20
+
+
+def is_id(text: str) -> bool:
+    """Whether a text can be an id: no more digits than a column of either database holds."""
+    return text.isascii() and text.isdecimal() and len(text) < 19  # noqa: PLR2004 - digits of 2 ** 63
 
 
 def staff_user(request: HttpRequest) -> User | None:
@@ -222,7 +228,7 @@ class LedgerAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the
         """From the address, rows to point to only: `?session=7`."""
         related = {field.name for field in self.opts.concrete_fields if isinstance(field, models.ForeignKey)}
         given = super().get_changeform_initial_data(request)
-        return {name: value for name, value in given.items() if name in related and str(value).isdecimal()}
+        return {name: value for name, value in given.items() if name in related and is_id(str(value))}
 
     @staticmethod
     def _zone(request: HttpRequest) -> Any:
@@ -231,6 +237,10 @@ class LedgerAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the
         return user.organization.zone if user and user.organization else timezone.get_default_timezone()
 
     def _shown(self, request: HttpRequest, view: Callable[[], HttpResponse]) -> HttpResponse:
+        """Raises BadRequest for what no page of ours sends: NUL in an address, or an id that is none."""
+        ids = [value for name in ("people", "_selected_action") for value in request.POST.getlist(name)]
+        if "\0" in unquote(request.META.get("QUERY_STRING", "")) or not all(map(is_id, ids)):
+            raise BadRequest
         with timezone.override(self._zone(request)):
             response = view()
             if isinstance(response, TemplateResponse):

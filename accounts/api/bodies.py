@@ -3,7 +3,7 @@
 import json
 from typing import Any, TypeVar
 
-from django.http import HttpRequest, QueryDict
+from django.http import HttpRequest
 from rest_framework import serializers
 
 from accounts.api.errors import ApiError, field_messages
@@ -72,7 +72,3 @@ def read_body(
         raise ApiError.invalid(field_messages(error)) from error
     validated: dict[str, Any] = serializer.validated_data
     return validated
-
-
-def read_form(request: HttpRequest) -> QueryDict:
-    return request.POST

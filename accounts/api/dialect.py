@@ -45,6 +45,8 @@ class Dialect(ABC):
     security: ClassVar[dict[str, dict[str, str]]] = {"bearer": {"type": "http", "scheme": "bearer"}}
     # Which schemes let a caller in: any one of these, each all of its schemes together. Empty: any one scheme alone.
     security_choices: ClassVar[tuple[tuple[str, ...], ...]] = ()
+    # The status of what can be read and breaks a rule.
+    unprocessable: ClassVar[int] = 422
     # What this family answers to each refusal, beside the ones that all families share.
     refusals: ClassVar[Mapping[type[Refusal], Answer]] = {}
 

@@ -8,7 +8,7 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from accounts.api.filters import BIGGEST
+from accounts.api.filters import BIGGEST, read_instant
 from accounts.api.rendering import number
 from accounts.days import day_of
 
@@ -29,15 +29,13 @@ class InstantField(serializers.DateTimeField):
         if not isinstance(value, str):
             self.fail("invalid", format="YYYY-MM-DDThh:mm:ssZ")
         try:
-            parsed = datetime.fromisoformat(value)
+            parsed = read_instant(value)
         except ValueError:
-            self.fail("invalid", format="YYYY-MM-DDThh:mm:ssZ")
-        if parsed.tzinfo is None or "T" not in value.upper():
             self.fail("invalid", format="YYYY-MM-DDThh:mm:ssZ, with an offset")
         # Within a day of either end of the calendar an instant has no day in some time zones, and no list could show it.
         if not FIRST <= parsed <= LAST:
             self.fail("invalid", format=f"YYYY-MM-DDThh:mm:ssZ, from {instant(FIRST)} to {instant(LAST)}")
-        return parsed.astimezone(UTC)
+        return parsed
 
     def to_representation(self, value: datetime) -> str:
         return instant(value)
@@ -48,6 +46,20 @@ class IdField(serializers.IntegerField):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(min_value=1, max_value=BIGGEST, **kwargs)
+
+
+class ShortListField(serializers.ListField):
+    """A list whose length is refused before its items are looked at: a million wrong ones would be a million errors."""
+
+    def __init__(self, *, longest: int, **kwargs: Any) -> None:
+        super().__init__(max_length=longest, **kwargs)
+        self.longest = longest
+
+    def to_internal_value(self, data: Any) -> list[Any]:
+        if isinstance(data, list) and len(data) > self.longest:
+            raise serializers.ValidationError(f"At most {self.longest} items; {len(data)} were given.")
+        items: list[Any] = super().to_internal_value(data)
+        return items
 
 
 @extend_schema_field(OpenApiTypes.DATE)

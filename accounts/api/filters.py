@@ -115,7 +115,7 @@ class ListField(forms.Field):
         if len(texts) > self.limit:
             raise forms.ValidationError("too many")
         try:
-            return [self.item(text) for text in texts]
+            return [self.item(text) for text in texts] or None
         except ValueError as error:
             raise forms.ValidationError("not accepted") from error
 

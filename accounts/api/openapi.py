@@ -127,7 +127,8 @@ class FamilySchema(AutoSchema):
     def _get_response_bodies(self, direction: Literal["request", "response"] = "response") -> dict[str, Any]:
         bodies: dict[str, Any] = super()._get_response_bodies(direction)
         writes = self.method in {"POST", "PUT", "PATCH", "DELETE"}
-        statuses = ALWAYS | ({"404"} if "{" in self.path else set()) | ({"409", "415", "422"} if writes else set())
+        of_writes = {"409", "415", str(self.dialect.unprocessable)}
+        statuses = ALWAYS | ({"404"} if "{" in self.path else set()) | (of_writes if writes else set())
         content = {"application/json": {"schema": self.dialect.error_schema()}}
         for status in sorted(statuses):
             bodies.setdefault(status, {"description": REASONS[status], "content": content})

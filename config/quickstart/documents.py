@@ -159,6 +159,7 @@ def _courses(organization: Organization) -> list[Course]:
         course.organization = organization
         course.search_code, course.search_title = searchable(course.code), searchable(course.title)
         course.hex_id = f"5f1e0b000000000000000{course.pk:03x}"
+        course.revision = UUID(f"7d2f9a10-5b6c-4e8d-9f01-{course.pk:012x}")
         course.updated_at = course.created_at
     return courses
 

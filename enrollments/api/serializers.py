@@ -6,7 +6,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from accounts.api.bodies import StrictSerializer
-from accounts.api.fields import DayField, FloatingField, IdField, InstantField, NumberField
+from accounts.api.fields import DayField, FloatingField, IdField, InstantField, NumberField, ShortListField
 from accounts.models import Person, PersonKind
 from enrollments.filters import CATEGORIES
 from enrollments.models import (
@@ -187,7 +187,7 @@ class EmployeeSerializer(serializers.Serializer[Person]):
 
 class EnrollBody(StrictSerializer):
     session_id = IdField()
-    employee_ids = serializers.ListField(child=IdField(), allow_empty=False)
+    employee_ids = ShortListField(child=IdField(), allow_empty=False, longest=10_000)
 
 
 class CompleteBody(StrictSerializer):
@@ -217,7 +217,7 @@ class CourseBody(StrictSerializer):
     provider = serializers.ChoiceField(choices=Provider.choices, required=False)
     provider_name = serializers.CharField(max_length=200, allow_blank=True, required=False)
     description = serializers.CharField(allow_blank=True, required=False)
-    prerequisites = serializers.ListField(child=IdField(), required=False, max_length=100)
+    prerequisites = ShortListField(child=IdField(), required=False, longest=100)
     pass_score = serializers.DecimalField(**SCORE, allow_null=True, required=False)
     certificate_months = serializers.IntegerField(min_value=1, max_value=1200, allow_null=True, required=False)
     uses_units = serializers.BooleanField(required=False)
@@ -234,7 +234,13 @@ class SessionBody(StrictSerializer):
     max_participants = serializers.IntegerField(min_value=0, max_value=2_147_483_647, allow_null=True, required=False)
     status = serializers.ChoiceField(choices=SessionStatus.choices, required=False)
 
-    columns: ClassVar[dict[str, str]] = {"session_name": "name", "start_date": "starts_at", "end_date": "ends_at"}
+    columns: ClassVar[dict[str, str]] = {
+        "session_name": "name",
+        "start_date": "starts_at",
+        "end_date": "ends_at",
+        "course_id": "course",
+        "facilitator_id": "facilitator",
+    }
 
 
 class EmployeeBody(StrictSerializer):

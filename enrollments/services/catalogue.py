@@ -11,7 +11,7 @@ from accounts.errors import FieldsRefused
 from accounts.models import Organization
 from accounts.search import searchable
 from accounts.services import save_checked
-from accounts.transactions import write
+from accounts.transactions import lock_ledger, write
 from enrollments.errors import CapacityBelowSeatsTaken, StatusFinal
 from enrollments.models import Course, Enrollment, Prerequisite, Session, SessionStatus
 from enrollments.services.enrolling import cancel_all, lock_session
@@ -59,6 +59,8 @@ def _fill_search(course: Course) -> None:
 
 def _set_prerequisites(organization: Organization, course: Course, required: Sequence[Course]) -> None:
     """Raises FieldsRefused where a course would require itself, directly or through others."""
+    # One at a time in an organization: two changes at once could close a circle of which neither sees the whole.
+    lock_ledger(organization.pk)
     rows = Prerequisite.objects.of(organization)
     edges: dict[int, set[int]] = {}
     for course_id, required_id in rows.exclude(course=course).values_list("course_id", "required_id"):
@@ -98,8 +100,9 @@ def update_session(*, organization: Organization, actor: Actor, session_id: int,
             setattr(session, field, value)
         if was == SessionStatus.CANCELLED and session.status != was:
             raise StatusFinal(was)
-        seated = Enrollment.objects.of(organization).filter(session=session).holding_a_seat()
-        if session.course_id != course_id and seated.exists():
+        enrollments = Enrollment.objects.of(organization).filter(session=session)
+        seated = enrollments.holding_a_seat()
+        if session.course_id != course_id and enrollments.exists():
             raise FieldsRefused({"course": ["A session with enrollments keeps its course."]})
         if "max_participants" in changes and session.max_participants is not None:
             taken = seated.count()

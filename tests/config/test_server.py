@@ -254,6 +254,16 @@ def test_a_chunked_body_arrives_whole(server: Server, token: str) -> None:
     assert (answer.status, list(wrong["errors"])) == (422, ["nonsense"])
 
 
+@pytest.mark.parametrize("charset", ["latin-1", "utf-16", "hex", "undefined", "no-such-charset"])
+def test_a_charset_does_not_change_what_a_query_means(server: Server, token: str, charset: str) -> None:
+    head = (
+        f"GET /api/v1/training/courses?search=%C3%A9 HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\n"
+    )
+    answer = server.exchange(f"{head}Content-Type: text/plain; charset={charset}\r\n\r\n".encode())
+    first = "http://localhost/api/v1/training/courses?search=%C3%A9&page=1"
+    assert (answer.status, json.loads(answer.body)["links"]["first"]) == (200, first)
+
+
 def test_a_request_behind_a_chunked_one_is_read_from_its_start(server: Server, token: str) -> None:
     first = post(token, b"Transfer-Encoding: chunked\r\n", chunked(b"{}"))
     with server.connection() as connection:

@@ -1,49 +1,57 @@
 """One organization's rows and another's, by known ids, and a client of the first one's."""
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID
 
 import pytest
 from django.apps import apps
 from pytest_django import Settings
 
-from accounts.models import ApiToken, Organization
+from accounts.models import ApiToken, Organization, Person
 from accounts.selectors import live_token
+from enrollments.models import Course
+from programs.models import Module, ProgramMember, ProgramSession, ProgramTemplate
 from tests.conftest import Api, api_of
-from tests.contracts.families import Family, Request
-from tests.contracts.records import category, course_row, enrollment_row, person_row, session_row
+from tests.contracts.families import THE_REQUEST_ID, Family, Ids, Request, Said
+from tests.contracts.records import AGES_AGO, category, course_row, enrollment_row, person_row, session_row
 from tests.factories import OrganizationFactory
 from training.models import TrainSession
 
 JSON = "application/json"
 SPECIAL = ("Allow", "Location", "Retry-After", "WWW-Authenticate")
 
-OWN = {
-    "course": 500_001,
-    "session": 500_002,
-    "person": 500_003,
-    "enrollment": 500_004,
-    "record": 500_005,
-    "unassigned_record": 500_006,
-    "completed_record": 500_007,
-    "completed_enrollment": 500_008,
-    "colleague": 500_009,
-}
-FOREIGN = {name: pk + 100_000 for name, pk in OWN.items()}
-MISSING = {name: pk + 200_000 for name, pk in OWN.items()}
+NAMES = (
+    "course",
+    "session",
+    "person",
+    "enrollment",
+    "record",
+    "unassigned_record",
+    "completed_record",
+    "completed_enrollment",
+    "colleague",
+    "template",
+    "program",
+    "full_program",
+)
 
 
-@dataclass(frozen=True)
-class Said:
-    """What a failure answers. Sentences by field are said with the field's name before each, where none is given."""
+def ids_from(first: int) -> dict[str, int | str]:
+    """A number for each name, and what other families call the same row."""
+    numbers = {name: first + position for position, name in enumerate(NAMES)}
+    return {
+        **numbers,
+        **{f"{name}_uuid": str(UUID(int=pk)) for name, pk in numbers.items()},
+        **{f"{name}_hex": f"{pk:024x}" for name, pk in numbers.items()},
+        **{f"{name}_mail": f"{name}.{pk}@example.com" for name, pk in numbers.items()},
+    }
 
-    status: int
-    texts: Sequence[str] = ()
-    fields: Mapping[str, Sequence[str]] = field(default_factory=dict)
-    headers: Mapping[str, str] = field(default_factory=dict)
+
+OWN, FOREIGN, MISSING = ids_from(500_001), ids_from(600_001), ids_from(700_001)
 
 
 @dataclass(frozen=True)
@@ -56,9 +64,10 @@ class Scene:
     settings: Settings
     patch: pytest.MonkeyPatch
 
-    def send(self, request: Request, ids: Mapping[str, int] = OWN, query: str = "", **headers: str) -> Any:
+    def send(self, request: Request, ids: Ids = OWN, query: str = "", **headers: str) -> Any:
+        """`query` comes behind the request's own."""
         body = b"" if request.body is None else json.dumps(request.body(ids)).encode()
-        return self.raw(request.method, f"{request.path.format_map(ids)}{query}", body, **headers)
+        return self.raw(request.method, request.target(ids, query), body, **headers)
 
     def raw(
         self, method: str, path: str, body: bytes = b"", content_type: str = JSON, /, *, by: str = "", **headers: str
@@ -73,7 +82,7 @@ class Scene:
 
     def write(self, body: bytes, content_type: str = JSON, **headers: str) -> Any:
         request = self.family.write
-        return self.raw(request.method, request.path.format_map(OWN), body, content_type, **headers)
+        return self.raw(request.method, request.target(OWN), body, content_type, **headers)
 
     @property
     def token(self) -> ApiToken:
@@ -81,30 +90,52 @@ class Scene:
 
 
 def make_scene(family: Family, settings: Settings, patch: pytest.MonkeyPatch) -> Scene:
-    setattr(settings, family.rate_setting, "")
+    for name in family.rate_settings:
+        setattr(settings, name, "")
     organization, foreign = OrganizationFactory.create(), OrganizationFactory.create()
     populate(organization, OWN, "OWN")
     populate(foreign, FOREIGN, f"FOREIGN-{FOREIGN['course']}")
     return Scene(family, organization, api_of(organization), settings, patch)
 
 
-def populate(organization: Organization, ids: Mapping[str, int], code: str) -> None:
-    course = course_row(organization, code, id=ids["course"], category=category())
+def populate(organization: Organization, ids: Mapping[str, Any], code: str) -> None:
+    course = course_row(organization, code, id=ids["course"], uuid=ids["course_uuid"], category=category())
     course.save(force_insert=True)
-    person, colleague = (person_row(organization, id=ids[name]) for name in ("person", "colleague"))
+    person, colleague, graduate = (
+        person_row(organization, id=ids[name], hex_id=ids[f"{name}_hex"], mail=ids[f"{name}_mail"])
+        for name in ("person", "colleague", "completed_enrollment")
+    )
     session = session_row(course, datetime(2030, 1, 1, tzinfo=UTC), id=ids["session"], max_participants=5)
-    enrollment = enrollment_row(session, colleague)
-    completed = enrollment_row(session, person_row(organization, id=ids["completed_enrollment"]), "completed")
+    enrollment, completed = enrollment_row(session, colleague), enrollment_row(session, graduate, "completed")
     enrollment.pk, completed.pk = ids["enrollment"], ids["completed_enrollment"]
-    for row in (person, colleague, completed.person, session, enrollment, completed):
+    for row in (person, colleague, graduate, session, enrollment, completed):
         row.save(force_insert=True)
     states = {"record": {}, "unassigned_record": {"unassigned_at": session.starts_at}} | {
         "completed_record": {"state": "completed", "percent": 100, "completed_at": session.starts_at}
     }
     for name, columns in states.items():
         record = TrainSession(pk=ids[name], organization=organization, course=course, person=colleague, **columns)
+        record.uuid, record.updated_at = ids[f"{name}_uuid"], AGES_AGO
         record.created_by = record.updated_by = "system"
         record.save(force_insert=True)
+    populate_programs(course, colleague, ids)
+
+
+def populate_programs(course: Course, member: Person, ids: Mapping[str, Any]) -> None:
+    """A template of one module, and two runs of it with one member each: one that takes more, and one that is full."""
+    organization = course.organization
+    template = ProgramTemplate(
+        pk=ids["template"], organization=organization, hex_id=ids["template_hex"], name="Program"
+    )
+    template.save(force_insert=True)
+    Module.objects.create(organization=organization, template=template, position=1, course=course)
+    for name, columns in {"program": {}, "full_program": {"has_user_limit": True, "user_limit": 1}}.items():
+        run = ProgramSession(pk=ids[name], organization=organization, template=template, name=name, **columns)
+        run.hex_id = ids[f"{name}_hex"]
+        run.save(force_insert=True)
+        ProgramMember.objects.create(
+            organization=organization, session=run, person=member, created_by="system", updated_by="system"
+        )
 
 
 def everything() -> dict[str, list[dict[str, Any]]]:
@@ -120,9 +151,12 @@ def everything() -> dict[str, list[dict[str, Any]]]:
 
 def answer(response: Any) -> tuple[int, str, Any, dict[str, str]]:
     special = {name: response[name] for name in SPECIAL if name in response}
-    return response.status_code, response["Content-Type"], json.loads(response.content), special
+    body = json.loads(response.content)
+    if body.get("requestId") == response["X-Request-Id"]:
+        body["requestId"] = THE_REQUEST_ID
+    return response.status_code, response["Content-Type"], body, special
 
 
 def expected(family: Family, said: Said) -> tuple[int, str, Any, Mapping[str, str]]:
-    texts = said.texts or [f"{name}: {text}" for name, texts in said.fields.items() for text in texts]
-    return said.status, JSON, family.shape(texts, said.fields), said.headers
+    status = family.unprocessable if said.status == 422 else said.status
+    return status, JSON, family.shape(said), said.headers

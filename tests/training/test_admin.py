@@ -157,9 +157,7 @@ def test_unassigning_a_completed_record_is_refused_whole(staff: Pages, organizat
     rows = assigned(organization, 2)
     finish(rows[0])
     answer = staff.act(TrainSession, "unassign", rows, apply="Unassign", reason="Role changed")
-    assert answer.context["form"].non_field_errors() == [
-        f"Train session {rows[0].pk} is completed; it stays as it is."
-    ]
+    assert answer.context["form"].non_field_errors() == [f"Train session {rows[0].pk} is completed; it stays as it is."]
     assert TrainSession.objects.filter(unassigned_at=None).count() == 2
 
 

@@ -146,7 +146,7 @@ def server(folder: Path, known: Any, settings_of_server: dict[str, str]) -> Iter
 @pytest.fixture(scope="module")
 def limited(folder: Path, known: Any, settings_of_server: dict[str, str]) -> Iterator[Server]:
     """The same rows behind a rate of two reads in three seconds."""
-    with running(folder, **{**settings_of_server, "RATE_LIMIT_ASSIGNMENTS_READ": "2 per 3 seconds"}) as server:
+    with running(folder, **{**settings_of_server, "RATE_LIMIT_ASSIGNMENTS_READ": "2/3 seconds"}) as server:
         yield server
 
 
@@ -405,7 +405,7 @@ def test_client_raises_its_own_error_when_it_asks_too_often(kind: str, limited: 
         refused = ask_too_often(client)
         wait = int((refused.headers or {})["retry-after"])
         assert 1 <= wait <= 3
-        assert refused.body["message"] == f"Rate limit of 2 per 3 seconds exceeded. Retry in {wait} s."
+        assert refused.body["message"] == f"Rate limit of 2/3 seconds exceeded. Retry in {wait} s."
 
 
 def test_client_retries_after_the_time_that_it_is_told(

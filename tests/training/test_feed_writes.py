@@ -211,7 +211,7 @@ REFUSED: dict[str, Refused] = {
     "create: no unit": (
         "post",
         lambda on: on.post(course=on.with_units),
-        lambda _: "Not enough units of U-1: 1 needed, 0 free.",
+        lambda _: "Not enough units of the course: 1 needed, 0 free.",
     ),
     "create: unknown learners": (
         "post",

@@ -1,10 +1,11 @@
-from datetime import date, datetime, tzinfo
+from datetime import datetime, tzinfo
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.utils import timezone
 
 from accounts.actors import Actor
-from accounts.days import day_end
+from accounts.days import day_end, day_of
 from accounts.errors import Refusal
 from accounts.management.rows import organization_named
 from accounts.scopes import Scope
@@ -14,9 +15,12 @@ from accounts.wording import describe
 
 def end_of(text: str, zone: tzinfo) -> datetime:
     try:
-        day = date.fromisoformat(text)
+        # In exactly this form: Python's own reader also takes 20270131 and 2027-W04-7.
+        day = datetime.strptime(text, "%Y-%m-%d").date()  # noqa: DTZ007 - a day has no zone yet
     except ValueError as error:
         raise CommandError(f"--expires is {text!r}. Give a day such as 2027-01-31.") from error
+    if day < day_of(timezone.now(), zone):
+        raise CommandError(f"--expires is {text}, which is past. Give today, or a later day.")
     return day_end(day, zone)
 
 

@@ -26,6 +26,7 @@ class AssignmentsDialect(Dialect):
     write_scope = Scope.TRAINING_ASSIGNMENTS_WRITE
     rate_setting = "RATE_LIMIT_ASSIGNMENTS_READ"
     write_rate_setting = "RATE_LIMIT_ASSIGNMENTS_WRITE"
+    unprocessable = 400
     challenge = 'Bearer realm="training_assignments"'
 
     refusals: ClassVar[Mapping[type[Refusal], Answer]] = {
@@ -33,7 +34,9 @@ class AssignmentsDialect(Dialect):
         CourseNotAssignable: with_status(400),
         PeopleUnknown: with_status(400),
         PeopleInactive: with_status(400),
-        NotEnoughUnits: with_status(400),
+        NotEnoughUnits: lambda refusal: ApiError(
+            400, [f"Not enough units of the course: {refusal.needed} needed, {refusal.free} free."], code=refusal.code
+        ),
     }
 
     def spend(self, request: HttpRequest, token: ApiToken) -> None:
@@ -44,7 +47,7 @@ class AssignmentsDialect(Dialect):
 
     def error_response(self, error: ApiError) -> HttpResponse:
         if error.status is HTTPStatus.UNPROCESSABLE_ENTITY:
-            error = ApiError(400, error.messages, code=error.code, headers=error.headers)
+            error = ApiError(self.unprocessable, error.messages, code=error.code, headers=error.headers)
         return super().error_response(error)
 
     def error_body(self, error: ApiError) -> dict[str, object]:

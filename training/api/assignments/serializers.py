@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from drf_spectacular.utils import inline_serializer
+from drf_spectacular.utils import extend_schema_serializer, inline_serializer
 from rest_framework import serializers
 
 from accounts.api.rendering import number
@@ -156,5 +156,7 @@ AssignmentPage = inline_serializer(
 TrainingCoursePage = inline_serializer(
     "TrainingCoursePage", {"data": TrainingCourseSerializer(many=True), "pagination": Pagination()}
 )
+# One page, though an action named `list` answers it.
+extend_schema_serializer(many=False)(type(TrainingCoursePage))
 AssignmentsAnswer = inline_serializer("Assignments", {"data": AssignmentSerializer(many=True)})
 CreatedAssignmentsAnswer = inline_serializer("CreatedAssignments", {"data": CreatedAssignmentSerializer(many=True)})

@@ -124,7 +124,7 @@ class FeedViewSet(AssignmentsEndpoint):
         else:
             behind = Position(start or selectors.present(self.organization))
             if end is not None and end < behind.at:
-                raise ApiError.bad_query({"endTime": ["It lies before startTime."]})
+                raise ApiError.bad_query({"endTime": ["It lies before startTime, which is now unless it is given."]})
         records.mark_overdue(organization=self.organization, actor=Actor.system())
         return self.changes(rows, behind, end, tied_to)
 

@@ -9,7 +9,7 @@ from typing import Any
 from rest_framework import serializers
 
 from accounts.api.bodies import StrictSerializer
-from accounts.api.fields import IdField
+from accounts.api.fields import IdField, ShortListField
 from accounts.days import day_of
 from training.filters import STATUSES
 from training.models import TrainSession
@@ -76,11 +76,11 @@ class AttemptBody(StrictSerializer):
 
 
 class UnassignIdsBody(StrictSerializer):
-    ids = serializers.ListField(child=IdField())
+    ids = ShortListField(child=IdField(), longest=10_000)
 
 
 class UnassignCoursesBody(StrictSerializer):
-    course_codes = serializers.ListField(child=serializers.CharField(max_length=60), allow_empty=False, max_length=1000)
+    course_codes = ShortListField(child=serializers.CharField(max_length=60), allow_empty=False, longest=1000)
     login_id = IdField()
 
 

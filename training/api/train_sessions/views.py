@@ -144,7 +144,7 @@ class TrainSessionViewSet(Endpoint):
     def unassign(self, request: Request) -> HttpResponse:
         by_query = read_query(self.http, known={"ids"}, aliases=IDS_ALIASES, repeatable={"ids"}).get("ids")
         by_body = self.body_to_unassign()
-        if by_query is not None and by_body:
+        if by_query is not None and self.http.body and by_body != {}:
             raise ApiError(400, ["Ids in the query and a body: give one of the two."], code="invalid_query")
         if by_query is not None:
             return self.unassign_ids(ids_in(by_query))
@@ -169,6 +169,8 @@ class TrainSessionViewSet(Endpoint):
 
     def form_to_unassign(self) -> dict[str, Any]:
         values = []
+        if self.http.FILES:
+            raise ApiError.invalid({shown(name): ["A file is not taken here."] for name in self.http.FILES})
         for written, given in self.http.POST.lists():
             if IDS_ALIASES.get(written, written) != "ids":
                 raise ApiError.invalid({shown(written): ["Unknown key. Known: ids."]})

@@ -11,7 +11,7 @@ from training.services.records import mark_overdue
 
 
 class Command(BaseCommand):
-    help = "Record which due instants have passed, so that the change feed shows it. Run it every few minutes."
+    help = "Record which due instants have passed, so that the change feed shows it. Run it every minute."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--organization", metavar="SLUG", help="only this one; all of them otherwise")

@@ -1,0 +1,113 @@
+"""What stands at the edge of the calendar, of a size or of a charset, and was once answered with a crash."""
+
+import json
+import re
+from datetime import date, datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+from django.core.exceptions import ImproperlyConfigured
+
+from accounts.actors import Actor
+from accounts.days import day_of, last_instant
+from accounts.errors import FieldsRefused
+from config import env
+from enrollments.services import catalogue
+from tests.conftest import api_of, body_of
+from tests.factories import CourseFactory, OrganizationFactory, PersonFactory, SessionFactory
+
+ACTOR = Actor.system()
+
+
+@pytest.mark.parametrize("zone", ["Europe/Berlin", "America/Los_Angeles", "Pacific/Kiritimati", "UTC"])
+@pytest.mark.parametrize("day", [date(9999, 12, 31), date(9999, 12, 30)])
+def test_a_due_day_at_the_end_of_the_calendar_is_that_day_again(zone: str, day: Any) -> None:
+    assert day_of(last_instant(day, ZoneInfo(zone)), ZoneInfo(zone)) == day
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("zone", ["Pacific/Kiritimati", "Pacific/Pago_Pago"])
+@pytest.mark.parametrize("due", ["9999-12-31T23:59:59Z", "0001-01-01T00:00:00Z"])
+def test_a_due_time_at_the_edge_of_the_calendar_leaves_the_list_readable(zone: str, due: str) -> None:
+    organization = OrganizationFactory.create(time_zone=zone)
+    course, person = CourseFactory.create(organization=organization), PersonFactory.create(organization=organization)
+    api = api_of(organization)
+    query = f"courseId={course.uuid}&dueAtTime={due}&learnerIds=user-{person.pk}"
+    assert api.post(f"/training-assignments?{query}").status_code == 200
+    listed = api.get("/api/train_sessions")
+    assert (listed.status_code, len(json.loads(body_of(listed)))) == (200, 1)
+    assert api.get("/api/train_sessions?page=1").json()[0]["complete_by"] == due[:10]
+
+
+@pytest.mark.django_db
+def test_a_time_beyond_the_calendar_is_refused() -> None:
+    course = CourseFactory.create()
+    late = datetime(9999, 12, 31, 23, tzinfo=ZoneInfo("America/Los_Angeles"))
+    with pytest.raises(FieldsRefused) as refused:
+        catalogue.create_session(
+            organization=course.organization, actor=ACTOR, course=course, name="Late", starts_at=late, ends_at=late
+        )
+    assert refused.value.fields == {"starts_at": ["Give a time within the years 1 to 9999."]}
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("charset", ["latin-1", "utf-16"])
+def test_a_charset_does_not_change_what_a_query_means(charset: str) -> None:
+    course = CourseFactory.create(title="Café")
+    api = api_of(course.organization)
+    response = api.client.get(
+        "/api/v1/training/courses?search=%C3%A9",
+        headers={"Authorization": f"Bearer {api.secret}", "Content-Type": f"application/json; charset={charset}"},
+    )
+    assert [row["id"] for row in response.json()["data"]] == [course.pk]
+
+
+@pytest.mark.django_db
+def test_a_list_that_is_far_too_long_is_refused_before_its_items_are_read() -> None:
+    session = SessionFactory.create()
+    body = {"session_id": session.pk, "employee_ids": [""] * 10_001}
+    response = api_of(session.organization).post("/api/v1/training/enrollments", body)
+    text = "At most 10000 items; 10001 were given."
+    assert response.status_code == 422
+    assert response.json()["errors"] == {"employee_ids": [text]}
+
+
+@pytest.mark.django_db
+def test_a_session_with_a_cancelled_enrollment_keeps_its_course() -> None:
+    session = SessionFactory.create()
+    organization = session.organization
+    other, person = CourseFactory.create(organization=organization), PersonFactory.create(organization=organization)
+    api = api_of(organization)
+    made = api.post("/api/v1/training/enrollments", {"session_id": session.pk, "employee_ids": [person.pk]}).json()
+    api.patch(f"/api/v1/training/enrollments/{made['data']['enrollments'][0]['id']}/cancel")
+    response = api.patch(f"/api/v1/training/sessions/{session.pk}", {"course_id": other.pk})
+    refused = {"course_id": ["A session with enrollments keeps its course."]}
+    assert (response.status_code, response.json()["errors"]) == (422, refused)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("value", [",", "%20,%20"])
+def test_a_list_of_nothing_means_not_given(value: str) -> None:
+    course = CourseFactory.create()
+    api = api_of(course.organization)
+    assert [row["title"] for row in api.get(f"/training-courses?courseIds={value}").json()["data"]] == [course.title]
+
+
+@pytest.mark.parametrize(
+    ("reader", "value", "named"),
+    [
+        (lambda: env.rate("EDGE", "1/second"), "0/minute", "EDGE is '0/minute'"),
+        (lambda: env.rate("EDGE", "1/second"), "5/second;1/hour", "EDGE is '5/second;1/hour'"),
+        (lambda: env.redis_url("EDGE"), "nonsense", "EDGE: give an address"),
+        (lambda: env.one_of("EDGE", ["INFO"], "INFO"), "loud", "EDGE is 'LOUD'"),
+        (lambda: env.positive("EDGE", 1), "0", "EDGE is 0"),
+        (lambda: env.flag("EDGE", default=False), "perhaps", "EDGE is 'perhaps'"),
+    ],
+)
+def test_a_setting_that_cannot_be_understood_names_its_variable(
+    monkeypatch: pytest.MonkeyPatch, reader: Any, value: str, named: str
+) -> None:
+    monkeypatch.setenv("EDGE", value)
+    with pytest.raises(ImproperlyConfigured, match=re.escape(named)):
+        reader()
