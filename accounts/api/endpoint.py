@@ -95,7 +95,6 @@ class Endpoint(ViewSet):
         idempotency record: any exception undoes all three.
         """
         self.args, self.kwargs = args, kwargs
-        request.encoding = "utf-8"  # Else a charset in Content-Type would change what the query means.
         self.request = self.initialize_request(request, *args, **kwargs)
         try:
             handler: Handler | None = getattr(self, (request.method or "").lower(), None)

@@ -52,18 +52,6 @@ def test_a_time_beyond_the_calendar_is_refused() -> None:
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize("charset", ["latin-1", "utf-16"])
-def test_a_charset_does_not_change_what_a_query_means(charset: str) -> None:
-    course = CourseFactory.create(title="Café")
-    api = api_of(course.organization)
-    response = api.client.get(
-        "/api/v1/training/courses?search=%C3%A9",
-        headers={"Authorization": f"Bearer {api.secret}", "Content-Type": f"application/json; charset={charset}"},
-    )
-    assert [row["id"] for row in response.json()["data"]] == [course.pk]
-
-
-@pytest.mark.django_db
 def test_a_list_that_is_far_too_long_is_refused_before_its_items_are_read() -> None:
     session = SessionFactory.create()
     body = {"session_id": session.pk, "employee_ids": [""] * 10_001}

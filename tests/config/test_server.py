@@ -264,6 +264,12 @@ def test_a_charset_does_not_change_what_a_query_means(server: Server, token: str
     assert (answer.status, json.loads(answer.body)["links"]["first"]) == (200, first)
 
 
+def test_a_form_of_another_charset_is_refused(server: Server, token: str) -> None:
+    head = f"POST /api/train_sessions/unassign HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\n"
+    form = "Content-Type: application/x-www-form-urlencoded; charset=latin-1\r\nContent-Length: 5\r\n\r\nids=1"
+    assert_speaks(server.exchange((head + form).encode()), "/api/train_sessions", 400, "The request cannot be read.")
+
+
 def test_a_request_behind_a_chunked_one_is_read_from_its_start(server: Server, token: str) -> None:
     first = post(token, b"Transfer-Encoding: chunked\r\n", chunked(b"{}"))
     with server.connection() as connection:

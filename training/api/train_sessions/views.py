@@ -169,6 +169,8 @@ class TrainSessionViewSet(Endpoint):
 
     def form_to_unassign(self) -> dict[str, Any]:
         values = []
+        if (self.http.content_params or {}).get("charset", "utf-8").lower() != "utf-8":
+            raise ApiError(400, ["The request cannot be read."])
         if self.http.FILES:
             raise ApiError.invalid({shown(name): ["A file is not taken here."] for name in self.http.FILES})
         for written, given in self.http.POST.lists():
