@@ -20,7 +20,7 @@ def rfc3339(value: datetime) -> str:
     return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
-class CourseReference(serializers.Serializer[Course]):
+class AssignedCourse(serializers.Serializer[Course]):
     id = serializers.UUIDField()
     revisionId = serializers.UUIDField()
 
@@ -34,7 +34,7 @@ class AssignmentSerializer(serializers.Serializer[TrainSession]):
     """The shape that `present_assignment` makes (a test holds it to this)."""
 
     id = serializers.UUIDField()
-    course = CourseReference()
+    course = AssignedCourse()
     learner = LearnerReference()
     status = serializers.ChoiceField(choices=list(ASSIGNMENT_STATUSES))
     createdAtTime = serializers.DateTimeField()
@@ -95,7 +95,7 @@ def present_assignment(record: TrainSession) -> dict[str, Any]:
 
 class CreatedAssignmentSerializer(serializers.Serializer[TrainSession]):
     id = serializers.UUIDField()
-    course = CourseReference()
+    course = AssignedCourse()
     learner = LearnerReference()
     createdAtTime = serializers.DateTimeField()
     createdById = serializers.CharField()
