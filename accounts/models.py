@@ -68,10 +68,6 @@ class Organization(models.Model):
         return zoneinfo.ZoneInfo(self.time_zone)
 
 
-class PersonQuerySet(OrganizationQuerySet["Person"]):
-    """People."""
-
-
 class PersonKind(models.TextChoices):
     DRIVER = "driver"
     USER = "user"
@@ -90,7 +86,7 @@ class Person(models.Model):
     active = models.BooleanField(default=True)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
-    objects = PersonQuerySet.as_manager()
+    objects = OrganizationQuerySet["Person"].as_manager()
 
     class Meta:
         ordering = ["pk"]

@@ -5,7 +5,7 @@ from datetime import timedelta
 from django.utils import timezone
 
 from accounts.errors import CredentialRefused
-from accounts.models import ApiToken, Organization, Person, PersonQuerySet
+from accounts.models import ApiToken, Organization, OrganizationQuerySet, Person
 
 TOKEN_MARK = "tl"  # noqa: S105 - how a secret of ours begins
 LAST_USED_STEP = timedelta(minutes=1)
@@ -50,5 +50,5 @@ def token_by_prefix(prefix: str) -> ApiToken | None:
     return ApiToken.objects.select_related("organization").filter(prefix=prefix).first()
 
 
-def people(organization: Organization) -> PersonQuerySet:
+def people(organization: Organization) -> OrganizationQuerySet[Person]:
     return Person.objects.of(organization).order_by("pk")

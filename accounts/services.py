@@ -202,7 +202,7 @@ def take_over(
             model._default_manager.bulk_create(batch)  # noqa: SLF001 - Django's documented name
             if progress:
                 progress(len(batch))
-        highest = model._default_manager.aggregate(highest=models.Max("pk"))["highest"] or 0  # noqa: SLF001
+        highest = model._default_manager.aggregate(highest=models.Max("pk"))["highest"] or 0  # noqa: SLF001 - as above
         advance_ids(model, highest)
 
 

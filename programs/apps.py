@@ -6,6 +6,6 @@ class ProgramsConfig(AppConfig):
 
     def ready(self) -> None:
         from programs.needs import needed_by_programs  # noqa: PLC0415 - models can be imported once the apps are loaded
-        from training import needs  # noqa: PLC0415
+        from training import needs  # noqa: PLC0415 - as above
 
         needs.register(needed_by_programs)

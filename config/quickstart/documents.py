@@ -193,7 +193,7 @@ def _enrollments(organization: Organization) -> list[Enrollment]:
     """24: 7 of 8 finished ones completed (87.5 percent), one that nobody entered a result for, 15 in May."""
     rows = []
     for person_id, score in SCORES.items():
-        session_id, day = (FEBRUARY, date(2026, 2, 12)) if person_id < 30 else (MARCH, date(2026, 3, 12))  # noqa: PLR2004
+        session_id, day = (FEBRUARY, date(2026, 2, 12)) if person_id < 30 else (MARCH, date(2026, 3, 12))  # noqa: PLR2004 - half of them
         rows.append(
             Enrollment(
                 session_id=session_id,

@@ -2,20 +2,27 @@
 
 import json
 import re
+import subprocess
+import sys
 from datetime import date, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
 from django.core.exceptions import ImproperlyConfigured
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.core.management import CommandError, call_command
+from django.test import Client
 
 from accounts.actors import Actor
 from accounts.days import day_of, last_instant
 from accounts.errors import FieldsRefused
+from accounts.models import ApiToken
 from config import env
 from enrollments.services import catalogue
+from tests.config.wire import ROOT
 from tests.conftest import api_of, body_of
-from tests.factories import CourseFactory, OrganizationFactory, PersonFactory, SessionFactory
+from tests.factories import CourseFactory, OrganizationFactory, PersonFactory, SessionFactory, UserFactory
 
 ACTOR = Actor.system()
 
@@ -99,3 +106,39 @@ def test_a_setting_that_cannot_be_understood_names_its_variable(
     monkeypatch.setenv("EDGE", value)
     with pytest.raises(ImproperlyConfigured, match=re.escape(named)):
         reader()
+
+
+@pytest.mark.django_db
+def test_a_token_is_not_made_to_have_expired() -> None:
+    organization = OrganizationFactory.create()
+    options = {"organization": organization.slug, "name": "late", "scopes": "training:read"}
+    for given in ("2020-01-01", "20990101", "2099-W01-1"):
+        with pytest.raises(CommandError, match=f"--expires is '?{given}"):
+            call_command("create_token", **options, expires=given)
+    assert not ApiToken.objects.filter(organization=organization).exists()
+
+
+@pytest.mark.django_db
+def test_a_file_in_a_form_is_refused_and_not_passed_over() -> None:
+    api = api_of(OrganizationFactory.create())
+    sent = {"ids": "1", "extra": SimpleUploadedFile("a.csv", b"1")}
+    response = api.client.post("/api/train_sessions/unassign", sent, headers={"Authorization": f"Bearer {api.secret}"})
+    assert (response.status_code, response.json()) == (422, {"errors": ["extra: A file is not taken here."]})
+
+
+@pytest.mark.django_db
+def test_the_admin_refuses_addresses_and_ids_that_no_page_of_it_sends() -> None:
+    session = SessionFactory.create()
+    client = Client(raise_request_exception=False)
+    client.force_login(UserFactory.create(organization=session.organization))
+    path = "/admin/enrollments/session/"
+    assert client.get(f"{path}?status__exact=%00").status_code == 400
+    assert client.get(f"{path}add/?course={'9' * 30}").status_code == 200
+    for wrong in ("abc", "9" * 30, "\0"):
+        assert client.post(path, {"action": "x", "_selected_action": wrong}).status_code == 400
+        assert client.post("/admin/enrollments/enrollment/add/", {"people": wrong}).status_code == 400
+
+
+def test_an_argument_that_is_no_utf_8_ends_in_one_line() -> None:
+    ended = subprocess.run([sys.executable, "manage.py", "check", b"\xff"], cwd=ROOT, capture_output=True, check=False)
+    assert (ended.returncode, ended.stderr.decode()) == (1, "Error: an argument is not UTF-8.\n")
