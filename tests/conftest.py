@@ -10,7 +10,7 @@ from django.test import Client
 from accounts.actors import Actor
 from accounts.models import Organization
 from accounts.scopes import Scope
-from accounts.services import create_token
+from accounts.services.tokens import create_token
 from tests.factories import OrganizationFactory
 
 

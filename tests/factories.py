@@ -6,9 +6,9 @@ from typing import Any
 import factory
 from django.utils import timezone
 
-from accounts import services as accounts
 from accounts.actors import Actor
 from accounts.models import Organization, Person, User
+from accounts.services import people as accounts
 from enrollments.models import Category, Course, Session
 from enrollments.services import catalogue
 from programs.models import Module, ModuleType, ProgramSession, ProgramTemplate

@@ -14,7 +14,7 @@ from django.apps import apps
 from django.db import models
 from django.urls import get_resolver
 
-from accounts import errors as accounts_errors, services as people_services
+from accounts import errors as accounts_errors
 from accounts.api.dialect import Dialect
 from accounts.errors import (
     Busy,
@@ -26,6 +26,7 @@ from accounts.errors import (
     PeopleUnknown,
     Refusal,
 )
+from accounts.services import people as people_services
 from accounts.wording import describe
 from config.families import FAMILIES
 from enrollments import errors as enrollments_errors

@@ -5,10 +5,10 @@ from django.contrib import admin
 from django.contrib.auth import password_validation, update_session_auth_hash
 from django.http import HttpRequest
 
-from accounts import services
 from accounts.admin.base import LedgerAdmin, actor_of
 from accounts.admin.forms import LedgerForm
 from accounts.models import Organization, Person, User
+from accounts.services import people
 
 
 @admin.register(Organization)
@@ -20,10 +20,10 @@ class OrganizationAdmin(LedgerAdmin):
     facts = ("created_at",)
 
     def create_row(self, request: HttpRequest, values: dict[str, Any]) -> Organization:
-        return services.create_organization(actor=actor_of(request), **values)
+        return people.create_organization(actor=actor_of(request), **values)
 
     def change_row(self, request: HttpRequest, row: Organization, changes: dict[str, Any]) -> Organization:
-        return services.update_organization(actor=actor_of(request), organization=row, changes=changes)
+        return people.update_organization(actor=actor_of(request), organization=row, changes=changes)
 
 
 @admin.register(Person)
@@ -50,12 +50,10 @@ class PersonAdmin(LedgerAdmin):
 
     def create_row(self, request: HttpRequest, values: dict[str, Any]) -> Person:
         organization = self.organization_for(request, values)
-        return services.create_person(organization=organization, actor=actor_of(request), **values)
+        return people.create_person(organization=organization, actor=actor_of(request), **values)
 
     def change_row(self, request: HttpRequest, row: Person, changes: dict[str, Any]) -> Person:
-        return services.update_person(
-            organization=row.organization, actor=actor_of(request), person=row, changes=changes
-        )
+        return people.update_person(organization=row.organization, actor=actor_of(request), person=row, changes=changes)
 
 
 class UserForm(LedgerForm):
@@ -111,13 +109,13 @@ class UserAdmin(LedgerAdmin):
 
     def create_row(self, request: HttpRequest, values: dict[str, Any]) -> User:
         del values["new_password_again"]
-        return services.create_user(actor=actor_of(request), password=values.pop("new_password"), **values)
+        return people.create_user(actor=actor_of(request), password=values.pop("new_password"), **values)
 
     def change_row(self, request: HttpRequest, row: User, changes: dict[str, Any]) -> User:
         changes.pop("new_password_again", None)
         if password := changes.pop("new_password", ""):
             changes["password"] = password
-        user = services.update_user(actor=actor_of(request), user=row, changes=changes)
+        user = people.update_user(actor=actor_of(request), user=row, changes=changes)
         if password and user.pk == request.user.pk:
             # A changed password ends the user's sessions; this one goes on.
             update_session_auth_hash(request, user)

@@ -6,10 +6,10 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.html import format_html
 
-from accounts import services
 from accounts.admin.base import LedgerAdmin, actor_of
 from accounts.models import ApiToken, IdempotencyRecord
 from accounts.scopes import Scope
+from accounts.services import tokens
 
 
 @admin.register(ApiToken)
@@ -45,7 +45,7 @@ class ApiTokenAdmin(LedgerAdmin):
 
     def create_row(self, request: HttpRequest, values: dict[str, Any]) -> ApiToken:
         organization = self.organization_for(request, values)
-        token, secret = services.create_token(organization=organization, actor=actor_of(request), **values)
+        token, secret = tokens.create_token(organization=organization, actor=actor_of(request), **values)
         text = "The secret of {}: {} Copy it now: it is kept nowhere and is not shown again."
         self.message_user(request, format_html(text, token.name, format_html("<code>{}</code>", secret)))
         return token
@@ -55,7 +55,7 @@ class ApiTokenAdmin(LedgerAdmin):
         rows = self.chosen(request, queryset)
         live = [token for token in rows if token.revoked_at is None]
         actor = actor_of(request)
-        self.act_on_each(request, live, lambda token: services.revoke_token(actor=actor, token=token), done="revoked")
+        self.act_on_each(request, live, lambda token: tokens.revoke_token(actor=actor, token=token), done="revoked")
         if len(live) < len(rows):
             self.message_user(request, f"{self.counted(len(rows) - len(live))} had been revoked before.", messages.INFO)
 

@@ -26,7 +26,7 @@ from accounts.api.rendering import to_json
 from accounts.errors import Busy, Refusal
 from accounts.models import ApiToken, Organization
 from accounts.selectors import use_is_worth_noting
-from accounts.services import note_token_use
+from accounts.services.tokens import note_token_use
 from accounts.transactions import is_busy, write
 
 logger = logging.getLogger(__name__)

@@ -12,7 +12,7 @@ from django.utils import timezone
 from accounts.api.errors import ApiError
 from accounts.errors import IdempotencyKeyInUse, IdempotencyKeyReused
 from accounts.models import ApiToken, IdempotencyRecord
-from accounts.services import IDEMPOTENCY_LIFETIME
+from accounts.services.idempotency import IDEMPOTENCY_LIFETIME
 from accounts.transactions import try_lock_key
 
 HEADER = "Idempotency-Key"

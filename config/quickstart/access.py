@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from accounts.actors import Actor
 from accounts.models import ApiToken, Organization, User
 from accounts.scopes import Scope
-from accounts.services import create_token, create_user
+from accounts.services.people import create_user
+from accounts.services.tokens import create_token
 from accounts.transactions import write
 
 EMAIL = "admin@example.com"

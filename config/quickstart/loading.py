@@ -8,7 +8,8 @@ from django.db import models
 
 from accounts.actors import Actor
 from accounts.models import Organization
-from accounts.services import create_organization, take_over
+from accounts.services.people import create_organization
+from accounts.services.taking_over import take_over
 from accounts.transactions import write
 
 # Rows by table, each of one model, what is pointed to before what points to it.

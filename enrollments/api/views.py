@@ -9,7 +9,7 @@ from django.http import HttpResponse
 from rest_framework.request import Request
 from rest_framework.serializers import BaseSerializer
 
-from accounts import selectors as people_selectors, services as people_services
+from accounts import selectors as people_selectors
 from accounts.api.bodies import StrictSerializer, read_body
 from accounts.api.endpoint import Endpoint
 from accounts.api.errors import ApiError
@@ -18,6 +18,7 @@ from accounts.api.openapi import documented
 from accounts.api.query import read_page, read_query, with_query
 from accounts.errors import FieldsRefused
 from accounts.models import Person
+from accounts.services import people as people_services
 from enrollments import selectors
 from enrollments.api import serializers
 from enrollments.api.dialect import TrainingDialect

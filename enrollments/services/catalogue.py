@@ -10,7 +10,7 @@ from accounts.actors import Actor
 from accounts.errors import FieldsRefused
 from accounts.models import Organization
 from accounts.search import searchable
-from accounts.services import save_checked
+from accounts.services.saving import save_checked
 from accounts.transactions import lock_ledger, write
 from enrollments.errors import CapacityBelowSeatsTaken, StatusFinal
 from enrollments.models import Course, Enrollment, Prerequisite, Session, SessionStatus

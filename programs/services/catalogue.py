@@ -6,7 +6,7 @@ from django.utils import timezone
 
 from accounts.actors import Actor
 from accounts.models import Organization
-from accounts.services import save_checked
+from accounts.services.saving import save_checked
 from accounts.transactions import write
 from enrollments.errors import CapacityBelowSeatsTaken
 from programs.models import Module, ProgramMember, ProgramRequirement, ProgramSession, ProgramTemplate, ProgramTutor

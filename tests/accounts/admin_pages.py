@@ -9,7 +9,7 @@ from django.test import Client
 from django.urls import reverse
 
 from accounts.models import ApiToken, IdempotencyRecord, Organization, Person, User
-from accounts.services import create_token
+from accounts.services.tokens import create_token
 from enrollments.models import Category, Course, Enrollment, Prerequisite, Session
 from enrollments.services import enrolling
 from programs.models import (

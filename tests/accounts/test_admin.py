@@ -20,12 +20,12 @@ import accounts.admin
 import enrollments.admin
 import programs.admin
 import training.admin
-from accounts import services
 from accounts.actors import Actor
 from accounts.admin.base import MOST_ROWS, LedgerAdmin, OwnChoices
 from accounts.models import ApiToken, IdempotencyRecord, Organization, Person, User
 from accounts.scopes import Scope
 from accounts.selectors import live_token
+from accounts.services import people, tokens
 from enrollments.models import Category, Course, Session
 from tests.accounts.admin_pages import MODELS, OURS, Pages, add_rows, address, errors_of, fields_of, messages_of
 from tests.factories import CourseFactory, OrganizationFactory, PersonFactory, UserFactory
@@ -294,7 +294,7 @@ def test_a_change_writes_the_changed_fields_only(staff: Pages, organization: Org
     """Somebody else's edit that came while the page was open is kept."""
     person = PersonFactory.create(organization=organization, first_name="Ada", last_name="Byron")
     opened = fields_of(staff.get(address(Person, "change", person)))
-    services.update_person(
+    people.update_person(
         organization=organization, actor=Actor.system(), person=person, changes={"first_name": "Augusta"}
     )
     staff.client.post(address(Person, "change", person), {**opened, "last_name": "King"})
@@ -310,7 +310,7 @@ def test_a_busy_ledger_is_said_on_the_form(staff: Pages, monkeypatch: pytest.Mon
     def busy(**_: object) -> None:
         raise OperationalError from Held()
 
-    monkeypatch.setattr(services, "create_person", busy)
+    monkeypatch.setattr(people, "create_person", busy)
     answer = staff.add(Person, employee_id="EMP-1", first_name="Ada")
     assert errors_of(answer) == {"__all__": ["The ledger is busy. Try again."]}
 
@@ -335,11 +335,11 @@ def test_an_action_on_too_many_rows_changes_nothing(
 ) -> None:
     assert MOST_ROWS == 1000
     monkeypatch.setattr("accounts.admin.base.MOST_ROWS", 1)
-    tokens = [
-        services.create_token(organization=organization, actor=Actor.system(), name=name, scopes=["training:read"])[0]
+    made = [
+        tokens.create_token(organization=organization, actor=Actor.system(), name=name, scopes=["training:read"])[0]
         for name in "ab"
     ]
-    assert messages_of(staff.act(ApiToken, "revoke", tokens)) == ["At most 1 rows at once. Nothing has been changed."]
+    assert messages_of(staff.act(ApiToken, "revoke", made)) == ["At most 1 rows at once. Nothing has been changed."]
     assert ApiToken.objects.filter(revoked_at=None).count() == 2
 
 
@@ -426,9 +426,7 @@ def test_a_token_without_scopes_is_refused(staff: Pages) -> None:
 
 
 def test_a_token_is_revoked_once_and_never_edited(staff: Pages, organization: Organization) -> None:
-    token, _ = services.create_token(
-        organization=organization, actor=Actor.system(), name="HR", scopes=["training:read"]
-    )
+    token, _ = tokens.create_token(organization=organization, actor=Actor.system(), name="HR", scopes=["training:read"])
     assert staff.client.post(address(ApiToken, "change", token), {"name": "Other"}).status_code == 403
     with time_machine.travel(datetime(2027, 5, 1, 12, tzinfo=UTC), tick=False):
         staff.client.force_login(staff.user)

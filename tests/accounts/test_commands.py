@@ -17,7 +17,8 @@ from accounts.errors import Busy, CredentialRefused
 from accounts.models import ApiToken, IdempotencyRecord, Organization
 from accounts.scopes import Scope
 from accounts.selectors import live_token
-from accounts.services import IDEMPOTENCY_LIFETIME, create_token
+from accounts.services.idempotency import IDEMPOTENCY_LIFETIME
+from accounts.services.tokens import create_token
 from tests.factories import OrganizationFactory
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -19,7 +19,7 @@ import django
 
 
 def prepare() -> dict[str, Any]:
-    from accounts.services import create_token  # noqa: PLC0415
+    from accounts.services.tokens import create_token  # noqa: PLC0415
     from tests.acts import ACTOR, owed  # noqa: PLC0415 - models can be imported once Django is set up
     from tests.factories import CourseFactory, OrganizationFactory, PersonFactory  # noqa: PLC0415
 

@@ -13,8 +13,8 @@ import pytest
 from django.db import connection, connections
 from django.test import Client
 
-from accounts import services
 from accounts.models import Person, User
+from accounts.services import people as people_services
 from enrollments.models import Enrollment, Session
 from enrollments.seats import take_seats
 from enrollments.services import enrolling
@@ -80,7 +80,7 @@ def test_without_the_sessions_lock_the_admin_oversells(monkeypatch: pytest.Monke
 def test_a_save_in_the_admin_waits_a_bounded_time_for_a_lock(monkeypatch: pytest.MonkeyPatch) -> None:
     """The admin's own transaction is the outermost, and it is the outermost that bounds the wait."""
     seen = []
-    real = services.create_person
+    real = people_services.create_person
 
     def watched(**fields: Any) -> Person:
         with connection.cursor() as cursor:
@@ -88,7 +88,7 @@ def test_a_save_in_the_admin_waits_a_bounded_time_for_a_lock(monkeypatch: pytest
             seen.append(cursor.fetchone())
         return real(**fields)
 
-    monkeypatch.setattr(services, "create_person", watched)
+    monkeypatch.setattr(people_services, "create_person", watched)
     staff: User = UserFactory.create()
     browser = Client()
     browser.force_login(staff)

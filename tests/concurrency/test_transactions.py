@@ -17,7 +17,7 @@ from psycopg import IsolationLevel
 from accounts import transactions
 from accounts.errors import Busy
 from accounts.models import Organization, Person
-from accounts.services import update_person
+from accounts.services.people import update_person
 from config.checks import read_committed
 from config.settings import database
 from enrollments.models import Enrollment, Session

@@ -21,7 +21,7 @@ from pytest_django import DjangoDbBlocker
 
 from accounts.days import certificate_last_day, day_of, last_instant
 from accounts.models import Organization, Person
-from accounts.services import advance_ids
+from accounts.services.taking_over import advance_ids
 from config.families import FAMILIES
 from config.quickstart import demo, guide
 from config.quickstart.access import EMAIL, Access

@@ -19,7 +19,7 @@ from django.test import override_settings
 
 from accounts.actors import Actor
 from accounts.models import ApiToken, Organization
-from accounts.services import create_organization, create_person
+from accounts.services.people import create_organization, create_person
 from config.management.commands import quickstart
 from config.quickstart.demo import DEMO
 from config.quickstart.documents import DOCUMENTS

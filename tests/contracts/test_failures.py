@@ -19,7 +19,7 @@ from accounts.actors import Actor
 from accounts.api import rates
 from accounts.models import ApiToken, Organization
 from accounts.scopes import Scope
-from accounts.services import revoke_token
+from accounts.services.tokens import revoke_token
 from accounts.transactions import lock_ledger, write
 from tests.conftest import api_of
 from tests.contracts.families import FAMILIES, Family, Said

@@ -4,8 +4,8 @@ from typing import Any
 import pytest
 from django.contrib.admin.models import LogEntry
 
-from accounts import services as accounts
 from accounts.models import Organization, Person, User
+from accounts.services import people as accounts
 from enrollments.models import Category, Course, Enrollment, EnrollmentStatus, Prerequisite, Session, SessionStatus
 from enrollments.services import enrolling
 from tests.accounts.admin_pages import Pages, address, errors_of, fields_of, messages_of

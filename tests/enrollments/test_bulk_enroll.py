@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from accounts.actors import Actor
 from accounts.models import Organization, Person
-from accounts.services import update_person
+from accounts.services.people import update_person
 from enrollments import seats as seat_rule
 from enrollments.models import Course, Enrollment, Session
 from enrollments.services import bulk, enrolling

@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from accounts.errors import FieldsRefused
 from accounts.models import Organization, Person
-from accounts.services import update_person
+from accounts.services.people import update_person
 from enrollments.models import Course, Enrollment, Session
 from enrollments.services import catalogue
 from tests.acts import ACTOR, assign, cancel, complete, enroll, finish, owed

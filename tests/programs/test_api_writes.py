@@ -8,7 +8,7 @@ import pytest
 
 from accounts.actors import Actor
 from accounts.models import IdempotencyRecord, Organization, Person
-from accounts.services import update_person
+from accounts.services.people import update_person
 from enrollments.models import Course
 from programs.models import ProgramMember, ProgramRequirement, ProgramSession, ProgramTemplate
 from programs.services import catalogue

@@ -10,7 +10,7 @@ import time_machine
 
 from accounts.errors import PeopleInactive, PeopleUnknown, Refusal
 from accounts.models import Organization, Person
-from accounts.services import update_person
+from accounts.services.people import update_person
 from enrollments.errors import CapacityBelowSeatsTaken, NotEnoughUnits, SessionFull
 from enrollments.models import Course
 from programs.errors import ProgramSessionUnknown, RequirementsNotMet

@@ -23,7 +23,8 @@ django.setup()
 from django.core.management import call_command
 from accounts.actors import Actor
 from accounts.scopes import Scope
-from accounts.services import create_organization, create_token
+from accounts.services.people import create_organization
+from accounts.services.tokens import create_token
 call_command("migrate", verbosity=0)
 organization = create_organization(actor=Actor.system(), name="Acme", slug="acme")
 _, secret = create_token(organization=organization, actor=Actor.system(), name="tests", scopes=Scope.values)

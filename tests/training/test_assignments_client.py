@@ -34,7 +34,7 @@ from django.core.management import call_command
 call_command("migrate", verbosity=0)
 from accounts.actors import Actor
 from accounts.scopes import Scope
-from accounts.services import create_token
+from accounts.services.tokens import create_token
 from enrollments.models import Category
 from tests.factories import CourseFactory, OrganizationFactory, PersonFactory
 from training.models import TrainSession

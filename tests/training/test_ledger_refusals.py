@@ -12,7 +12,7 @@ import time_machine
 from accounts.actors import Actor
 from accounts.errors import FieldsRefused, PeopleInactive, PeopleUnknown, Refusal
 from accounts.models import Organization, Person
-from accounts.services import update_person
+from accounts.services.people import update_person
 from enrollments.errors import CourseUnknown, EnrollmentNotOpen, EnrollmentUnknown, NotEnoughUnits
 from enrollments.models import Course
 from enrollments.services import enrolling

@@ -13,7 +13,7 @@ from accounts.actors import Actor
 from accounts.days import day_start
 from accounts.errors import FieldsRefused, PeopleInactive, PeopleUnknown
 from accounts.models import Organization, Person
-from accounts.services import save_checked
+from accounts.services.saving import save_checked
 from accounts.transactions import write
 from enrollments.errors import CourseUnknown
 from enrollments.models import Course, CourseStatus

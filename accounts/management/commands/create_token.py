@@ -9,7 +9,7 @@ from accounts.days import day_end, day_of
 from accounts.errors import Refusal
 from accounts.management.rows import organization_named
 from accounts.scopes import Scope
-from accounts.services import create_token
+from accounts.services.tokens import create_token
 from accounts.wording import describe
 
 

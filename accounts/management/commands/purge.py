@@ -3,7 +3,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from accounts.errors import Refusal
-from accounts.services import purge_idempotency_records
+from accounts.services.idempotency import purge_idempotency_records
 from accounts.wording import describe
 
 

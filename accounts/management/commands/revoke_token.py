@@ -5,7 +5,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from accounts.actors import Actor
 from accounts.errors import Refusal
 from accounts.selectors import token_by_prefix
-from accounts.services import revoke_token
+from accounts.services.tokens import revoke_token
 from accounts.wording import describe
 
 
