@@ -125,6 +125,47 @@ class Person(models.Model):
         return f"{self.first_name} {self.last_name}".strip()
 
 
+class Group(models.Model):
+    """People of whom something is asked together: a site, a trade, a shift."""
+
+    organization = models.ForeignKey(Organization, models.PROTECT, related_name="groups")
+    name = models.CharField(max_length=120)
+    people = models.ManyToManyField(Person, through="GroupMember", related_name="groups")
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    objects = OrganizationQuerySet["Group"].as_manager()
+
+    class Meta:
+        ordering = ["name", "pk"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["organization", "name"],
+                name="group_name_unique",
+                violation_error_code="name",
+                violation_error_message="Another group has this name.",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class GroupMember(models.Model):
+    organization = models.ForeignKey(Organization, models.PROTECT, related_name="+")
+    group = models.ForeignKey(Group, models.CASCADE, related_name="members", db_index=False)
+    person = models.ForeignKey(Person, models.CASCADE, related_name="memberships", db_index=False)
+
+    objects = OrganizationQuerySet["GroupMember"].as_manager()
+
+    class Meta:
+        ordering = ["pk"]
+        constraints = [models.UniqueConstraint(fields=["organization", "group", "person"], name="group_member_unique")]
+        indexes = [models.Index(fields=["organization", "person"], name="group_member_person")]
+
+    def __str__(self) -> str:
+        return f"{self.person} in {self.group}"
+
+
 class UserManager(BaseUserManager["User"]):
     """What `createsuperuser` and the login form ask of a user model."""
 
@@ -231,3 +272,79 @@ class IdempotencyRecord(models.Model):
 
     def __str__(self) -> str:
         return self.key
+
+
+class OperationKind(models.TextChoices):
+    BULK_ENROLL = "bulk_enroll"
+    ASSIGN = "assign"
+    UNASSIGN = "unassign"
+    UNDO = "undo"
+    IMPORT_PEOPLE = "import_people"
+    IMPORT_COURSES = "import_courses"
+    IMPORT_RECORDS = "import_records"
+
+
+class Outcome(models.TextChoices):
+    """What became of one row. All but `refused` leave things as they were asked to be."""
+
+    ENROLLED = "enrolled"
+    ASSIGNED = "assigned"
+    UNASSIGNED = "unassigned"
+    RESTORED = "restored"
+    CREATED = "created"
+    UPDATED = "updated"
+    UNCHANGED = "unchanged"
+    REPEATED = "repeated"
+    REFUSED = "refused"
+
+
+class BulkOperation(models.Model):
+    """One act on many rows: who did what, when and why, and, in its rows, what became of each.
+
+    Written in the transactions that did the work: what it counts is what was committed.
+    """
+
+    organization = models.ForeignKey(Organization, models.PROTECT, related_name="operations", db_index=False)
+    kind = models.CharField(max_length=20, choices=OperationKind.choices)
+    reason = models.CharField(max_length=500, blank=True)
+    details = models.JSONField(default=dict, help_text="What was asked for.")
+    undoes = models.ForeignKey("self", models.PROTECT, null=True, blank=True, related_name="undone_by")
+    counts = models.JSONField(default=dict, help_text="Rows by outcome.")
+    created_by = models.CharField(max_length=30)
+    created_at = models.DateTimeField(default=timezone.now)
+    finished_at = models.DateTimeField(
+        null=True, blank=True, help_text="Empty: it is running, or it was interrupted after what its rows show."
+    )
+
+    objects = OrganizationQuerySet["BulkOperation"].as_manager()
+
+    class Meta:
+        ordering = ["-pk"]
+        constraints = [choice_known("kind", OperationKind, "bulk_operation_kind_known")]
+        indexes = [models.Index(fields=["organization", "-id"], name="bulk_operation_organization_id")]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.pk}"
+
+
+class BulkRow(models.Model):
+    """What became of one row of what an operation was given. Never changed."""
+
+    organization = models.ForeignKey(Organization, models.PROTECT, related_name="+", db_index=False)
+    operation = models.ForeignKey(BulkOperation, models.PROTECT, related_name="rows", db_index=False)
+    line = models.PositiveIntegerField(help_text="The line of the file, or the position in the list.")
+    key = models.CharField(max_length=200, blank=True, help_text="How the row names what it is about.")
+    outcome = models.CharField(max_length=20, choices=Outcome.choices)
+    reason = models.TextField(blank=True)
+    target_id = models.BigIntegerField(null=True, blank=True, help_text="The id of the row that was written.")
+    before = models.JSONField(null=True, blank=True, help_text="What an undo needs besides.")
+
+    objects = OrganizationQuerySet["BulkRow"].as_manager()
+
+    class Meta:
+        ordering = ["pk"]
+        constraints = [choice_known("outcome", Outcome, "bulk_row_outcome_known")]
+        indexes = [models.Index(fields=["organization", "operation", "line", "id"], name="bulk_row_line")]
+
+    def __str__(self) -> str:
+        return f"line {self.line}: {self.outcome}"

@@ -1,11 +1,14 @@
 import hashlib
 import hmac
+from collections.abc import Collection
 from datetime import timedelta
 
+from django.db.models import Q
+from django.db.models.functions import Lower
 from django.utils import timezone
 
 from accounts.errors import CredentialRefused
-from accounts.models import ApiToken, Organization, OrganizationQuerySet, Person
+from accounts.models import ApiToken, Group, GroupMember, Organization, OrganizationQuerySet, Person, User
 
 TOKEN_MARK = "tl"  # noqa: S105 - how a secret of ours begins
 LAST_USED_STEP = timedelta(minutes=1)
@@ -52,3 +55,34 @@ def token_by_prefix(prefix: str) -> ApiToken | None:
 
 def people(organization: Organization) -> OrganizationQuerySet[Person]:
     return Person.objects.of(organization).order_by("pk")
+
+
+def staff_by_email(organization: Organization, email: str) -> User | None:
+    """An active staff user who may act for the organization: its own, or a superuser."""
+    staff = User.objects.filter(Q(organization=organization) | Q(is_superuser=True), is_active=True, is_staff=True)
+    return staff.filter(email__iexact=email).first()
+
+
+def people_by(organization: Organization, column: str, keys: Collection[str]) -> dict[str, Person]:
+    """The people whom these keys name, by key. `column` is `employee_id`, `username` or `mail` (ignoring case)."""
+    rows = Person.objects.of(organization)
+    if column != "mail":
+        found = rows.filter(**{f"{column}__in": [key for key in keys if key]})
+        return {getattr(person, column): person for person in found}
+    folded = rows.annotate(folded=Lower("mail")).filter(folded__in={key.lower() for key in keys if key})
+    by_mail = {person.mail.lower(): person for person in folded}
+    return {key: by_mail[key.lower()] for key in keys if key.lower() in by_mail}
+
+
+def group_named(organization: Organization, name: str) -> Group | None:
+    return Group.objects.of(organization).filter(name=name).first()
+
+
+def group_people(group: Group) -> OrganizationQuerySet[Person]:
+    """Those who are active, by employee number."""
+    members = GroupMember.objects.of(group.organization).filter(group=group)
+    return (
+        Person.objects.of(group.organization)
+        .filter(pk__in=members.values("person"), active=True)
+        .order_by("employee_id")
+    )

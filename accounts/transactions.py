@@ -1,8 +1,8 @@
 """How the ledger is written: one transaction, bounded waits, locks in one order.
 
-The order, for every write: idempotency key, session rows, program-session rows (each by primary key), then counts,
-and last the organization's ledger lock. Another order deadlocks. With the ledger lock held before counting, a
-missing session lock could not be noticed by any test.
+The order, for every write: idempotency key or the imports' turn, session rows, program-session rows (each by primary
+key), then counts, and last the organization's ledger lock. Another order deadlocks. With the ledger lock held before
+counting, a missing session lock could not be noticed by any test.
 
 PostgreSQL runs these under READ COMMITTED: a statement after a lock sees what the lock's last holder committed.
 Under REPEATABLE READ it would count from an old snapshot and oversell. SQLite has one writer at a time
@@ -22,6 +22,7 @@ LOCK_WAIT = timedelta(seconds=3)
 
 # First halves of the two-part advisory lock keys.
 _LEDGER = 1
+_IMPORTS = 2
 
 # lock_not_available, deadlock_detected; and serialization_failure, which READ COMMITTED raises on a standby only.
 _BUSY_SQLSTATES = {"55P03", "40P01", "40001"}
@@ -95,6 +96,13 @@ def clock() -> datetime:
     assert row is not None  # noqa: S101 - a SELECT of an expression has a row
     now: datetime = row[0]
     return now
+
+
+def lock_imports(organization_id: int) -> None:
+    """Imports into an organization take turns, chunk by chunk: two of one file at once make nothing twice."""
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", [_IMPORTS, organization_id])
 
 
 def lock_ledger(organization_id: int) -> None:

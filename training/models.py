@@ -52,6 +52,7 @@ class Origin(models.TextChoices):
     HAND = "hand"
     ENROLLMENT = "enrollment"
     PROGRAM = "program"
+    IMPORT = "import"
 
 
 class TrainSessionQuerySet(OrganizationQuerySet["TrainSession"]):

@@ -1,7 +1,9 @@
-"""What the commands share that do one thing to many rows: where rows come from, progress, Ctrl-C, report, exit status."""
+"""What the commands share that do one thing to many rows: whose, which rows, progress, Ctrl-C, report, exit status."""
 
-import csv
+import getpass
+import json
 import signal
+import socket
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -14,22 +16,30 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from tqdm import tqdm
 
+from accounts.actors import Actor
+from accounts.bulk import Done, InputRow, RowOutcome, Tell
 from accounts.errors import Refusal
-from accounts.models import Organization
-from accounts.selectors import organization_by_slug
+from accounts.management.report import Report
+from accounts.management.tables import STDIN, Columns, Table, read_table
+from accounts.models import Organization, Outcome
+from accounts.selectors import organization_by_slug, staff_by_email
 from accounts.wording import describe
 
 SOME_REFUSED = 2  # Exit status. All done is 0; nothing done, or failed, is 1.
 
-Progress = Callable[[int], object]
+
+class Stopped(BaseException):
+    """Ctrl-C, or a termination signal. No `Exception`: nothing on the way may take it for an error of its own."""
 
 
 @dataclass(frozen=True)
-class Row:
-    """`number` is the line of a file, as an editor or a spreadsheet shows it, or the position in a list."""
+class Asked:
+    """What every bulk command was asked for besides its own options."""
 
-    number: int
-    key: str
+    organization: Organization
+    actor: Actor
+    dry_run: bool
+    details: Mapping[str, Any]
 
 
 def id_in(text: str) -> int:
@@ -45,6 +55,16 @@ def organization_named(slug: str) -> Organization:
 
 
 class RowsCommand(BaseCommand):
+    """A command that does one thing to many rows.
+
+    `done` are the outcomes that its summary always counts, `nothing` the sentence for a run that did nothing.
+    """
+
+    done: Sequence[Outcome]
+    nothing: str
+    # Whether Ctrl-C undoes all, or leaves what was told of.
+    in_chunks = False
+
     def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
         parser = super().create_parser(prog_name, subcommand, **kwargs)
         given = parser.error
@@ -59,16 +79,71 @@ class RowsCommand(BaseCommand):
         parser.error = error  # type: ignore[method-assign]  # what its class calls
         return parser
 
-    def add_source_arguments(self, parser: CommandParser, option: str, *, column: str, example: str) -> None:
-        source = parser.add_mutually_exclusive_group(required=True)
-        source.add_argument(f"--{option}", metavar=example, help="separated by commas")
-        source.add_argument("--file", type=Path, metavar="FILE.csv", help=f"UTF-8, with a header and a column {column}")
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--organization", required=True, metavar="SLUG")
+        self.add_shared_arguments(parser)
+
+    @staticmethod
+    def add_shared_arguments(parser: CommandParser) -> None:
         parser.add_argument("--dry-run", action="store_true", help="the same report, and nothing written")
+        parser.add_argument(
+            "--report", type=Path, metavar="FILE.csv", help="write line, key, outcome and reason of each row"
+        )
+        parser.add_argument("--json", action="store_true", help="print the summary as JSON")
+        parser.add_argument(
+            "--as", dest="staff", metavar="EMAIL", help="the staff user who does it (default: the system)"
+        )
+
+    def asked(self, organization: Organization, options: Mapping[str, Any], **details: Any) -> Asked:
+        """`details` are kept with the operation, as far as they say anything."""
+        ran = f"{getpass.getuser()} on {socket.gethostname()}"
+        return Asked(
+            organization=organization,
+            actor=self._actor(organization, options.get("staff")),
+            dry_run=bool(options.get("dry_run")),
+            details={"run_by": ran, **{name: value for name, value in details.items() if value not in (None, "")}},
+        )
+
+    @staticmethod
+    def _actor(organization: Organization, email: str | None) -> Actor:
+        if not email:
+            return Actor.system()
+        user = staff_by_email(organization, email)
+        if user is None:
+            raise CommandError(f"{email} is no active staff user of {organization.slug}.")
+        return Actor.staff(user)
+
+    def act(self, options: Mapping[str, Any], work: Callable[[Tell], Done], *, total: int | None = None) -> None:
+        """Do the work, show how far it is, say what became of each row, and end with the exit status.
+
+        A refusal becomes one line.
+        """
+        report = Report(options.get("report"))
+        done, interrupted = Done(operation_id=None), False
+        try:
+            with self._progress(report, total) as tell:
+                done = work(tell)
+        except Stopped:
+            if not (self.in_chunks and report.last_line):
+                report.discard()
+                raise CommandError("Interrupted. Nothing was done.") from None
+            interrupted = True
+        except Refusal as refusal:
+            if not (self.in_chunks and report.last_line):
+                report.discard()
+                raise CommandError(describe(refusal)) from refusal
+            report.keep()
+            raise CommandError(f"{describe(refusal)} {self._so_far(report)}") from refusal
+        except BaseException:
+            report.discard()
+            raise
+        report.keep()
+        self._say(report, done, options, interrupted=interrupted)
 
     @contextmanager
-    def working(self, total: int) -> Iterator[Progress]:
-        """A progress bar on a terminal, and Ctrl-C taken at its steps only, which are all inside the transaction: so
-        what is said about it is true. A refusal becomes one line.
+    def _progress(self, report: Report, total: int | None) -> Iterator[Tell]:
+        """A bar on a terminal. Signals are taken where outcomes are told, and nowhere else: so what is said of an
+        interrupted run is true.
         """
         interrupted = threading.Event()
 
@@ -77,91 +152,92 @@ class RowsCommand(BaseCommand):
 
         # Signals reach the main thread only.
         main = threading.current_thread() is threading.main_thread()
-        before = signal.signal(signal.SIGINT, note) if main else None
+        before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)} if main else {}
         try:
             with tqdm(total=total, unit="row", disable=None) as bar:
 
-                def step(done: int) -> None:
-                    bar.update(done)
+                def tell(outcomes: Sequence[RowOutcome]) -> None:
+                    report.take(outcomes)
+                    bar.update(len(outcomes))
                     if interrupted.is_set():
-                        raise KeyboardInterrupt  # noqa: TRY301 - in the caller's transaction, to undo it
+                        raise Stopped
 
-                yield step
-        except KeyboardInterrupt:
-            raise CommandError("Interrupted. Nothing was done.") from None
-        except Refusal as refusal:
-            raise CommandError(describe(refusal)) from refusal
+                yield tell
         finally:
-            if before is not None:
-                signal.signal(signal.SIGINT, before)
+            for number, handler in before.items():
+                signal.signal(number, handler)
 
-    def report(
-        self,
-        rows: Sequence[Row],
-        refused: Mapping[str, str],
-        *,
-        done: str,
-        count: int,
-        nothing: str,
-        dry_run: bool,
-    ) -> None:
-        """One line for each row refused, with the reason by key; then the counts. Ends with the exit status."""
-        keys = {row.key for row in rows}
-        left_out = [row for row in rows if row.key in refused]
-        for row in left_out:
-            self.stdout.write(f"row {row.number}, {row.key or '(blank)'}: {refused[row.key]}")
-        repeated = len(rows) - len(left_out) - (len(keys) - len(refused))
-        counts = [f"{count} {done}", f"{len(left_out)} refused", *([f"{repeated} repeated"] if repeated else [])]
-        self.stdout.write(f"{', '.join(counts)}.")
-        if dry_run:
-            self.stdout.write("Dry run: nothing was written.")
-        if not count:
-            raise CommandError(nothing)
-        if left_out:
+    def _say(self, report: Report, done: Done, options: Mapping[str, Any], *, interrupted: bool) -> None:
+        counts = dict(report.counts if interrupted else done.counts)
+        refused = counts.get(Outcome.REFUSED, 0)
+        acted = sum(counts.values()) - refused
+        if options.get("json"):
+            self._say_json(report, done, counts, options, interrupted=interrupted)
+        else:
+            for line in report.lines():
+                self.stdout.write(line)
+            self.stdout.write(self._summary(counts, done.operation_id))
+            if options.get("dry_run"):
+                self.stdout.write("Dry run: nothing was written.")
+        if interrupted:
+            self.stderr.write(f"Interrupted. {self._so_far(report)}")
+            sys.exit(SOME_REFUSED)
+        if not acted:
+            raise CommandError(" ".join(filter(None, (done.stopped, self.nothing))))
+        if refused:
             sys.exit(SOME_REFUSED)
 
+    @staticmethod
+    def _so_far(report: Report) -> str:
+        return f"The rows up to line {report.last_line:,} are in. Run it again to take in the rest."
 
-def rows_in(items: str | None, file: Path | None, *, column: str) -> list[Row]:
-    """The rows of `--<option> A,B` or of `--file`. Raises CommandError for what has none, or cannot be read."""
-    if file is not None:
-        return _rows_of_file(file, column)
-    rows = [Row(number, key) for number, item in enumerate((items or "").split(","), start=1) if (key := item.strip())]
+    def _summary(self, counts: Mapping[str, int], operation_id: int | None) -> str:
+        always = [*self.done, Outcome.REFUSED]
+        named = [outcome for outcome in (*always, *Outcome) if outcome in always or counts.get(outcome)]
+        parts = [f"{counts.get(outcome, 0):,} {outcome}" for outcome in dict.fromkeys(named)]
+        return f"{', '.join(parts)}." + (f" Operation {operation_id}." if operation_id else "")
+
+    def _say_json(
+        self, report: Report, done: Done, counts: Mapping[str, int], options: Mapping[str, Any], *, interrupted: bool
+    ) -> None:
+        rows = report.rows()
+        refused = counts.get(Outcome.REFUSED, 0)
+        said = {
+            "operation": done.operation_id,
+            "dry_run": bool(options.get("dry_run")),
+            "interrupted": interrupted,
+            "rows": sum(counts.values()),
+            "counts": counts,
+            "stopped": done.stopped,
+            "refused": rows,
+            "refused_left_out": refused - len(rows),
+        }
+        self.stdout.write(json.dumps(said, ensure_ascii=False))
+
+
+def add_source(parser: CommandParser, option: str, *, columns: Columns, example: str, **more: str) -> None:
+    """`--<option> A,B`, `--file FILE.csv`, or `-` for standard input; and options of the command's own."""
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument(f"--{option}", metavar=example, help="separated by commas")
+    for name, text in more.items():
+        source.add_argument(f"--{name}", metavar=name.upper(), help=text)
+    keys = " or ".join(columns.keys)
+    source.add_argument("--file", type=Path, metavar="FILE.csv", help=f"UTF-8, with a header and a column {keys}")
+    source.add_argument("stdin", nargs="?", choices=[STDIN], help="read the file from standard input")
+
+
+def table_of(options: Mapping[str, Any], columns: Columns) -> Table | None:
+    """The file that was given, on disk or through a pipe, if one was."""
+    file: Path | None = options.get("file")
+    if options.get("stdin") == STDIN or str(file) == STDIN:
+        return read_table(None, columns)
+    return None if file is None else read_table(file, columns)
+
+
+def rows_in_list(items: str, column: str) -> list[InputRow]:
+    """The rows of `A,B`. Raises CommandError where there are none."""
+    given = [item.strip() for item in items.split(",")]
+    rows = [InputRow(number, {column: key}) for number, key in enumerate(given, start=1) if key]
     if not rows:
         raise CommandError("The list is empty.")
     return rows
-
-
-def _rows_of_file(file: Path, column: str) -> list[Row]:
-    try:
-        with file.open(encoding="utf-8-sig", newline="") as lines:
-            rows = list(_keys(csv.reader(lines, strict=True), file, column))
-    except OSError as error:
-        raise CommandError(f"{file} cannot be read: {error.strerror}.") from error
-    except UnicodeDecodeError as error:
-        raise CommandError(f"{file} is not UTF-8. Save it as CSV UTF-8.") from error
-    except csv.Error as error:
-        raise CommandError(f"{file} is no CSV: {error}.") from error
-    if not rows:
-        raise CommandError(f"{file} has no rows.")
-    return rows
-
-
-def _keys(reader: Any, file: Path, column: str) -> Iterator[Row]:
-    """Lines without any text are no rows, and are passed over."""
-    lines = _filled_lines(reader, file)
-    header = [name.strip() for name in next(lines, [])]
-    if not header:
-        raise CommandError(f"{file} is empty.")
-    if header.count(column) != 1:
-        raise CommandError(f"{file} needs one column {column}. Its header has: {', '.join(header)}.")
-    position = header.index(column)
-    for cells in lines:
-        yield Row(reader.line_num, cells[position].strip() if position < len(cells) else "")
-
-
-def _filled_lines(reader: Any, file: Path) -> Iterator[list[str]]:
-    for cells in reader:
-        if any("\0" in cell for cell in cells):
-            raise CommandError(f"{file} has a NUL character in row {reader.line_num}.")
-        if any(cell.strip() for cell in cells):
-            yield cells

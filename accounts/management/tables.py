@@ -1,0 +1,184 @@
+"""CSV files as spreadsheets and HR systems write them, read through once before anything is done with their rows.
+
+A file that is wrong anywhere is refused as a whole, with the line, and nothing is written. Memory does not grow with
+the file: its rows are read again when they are taken.
+"""
+
+import csv
+import hashlib
+import shutil
+import sys
+import tempfile
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any
+
+from django.core.management.base import CommandError
+
+from accounts.bulk import InputRow
+
+# Bytes: no row of ours is longer, and a file without line ends must not fill the memory.
+LINE_LENGTH = 100_000
+DELIMITERS = (",", ";", "\t")  # What spreadsheets write, by locale.
+STDIN = "-"
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Which columns a file may have.
+
+    `keys`: one of them must be there; where several are, the first named here counts. `required` must all be there.
+    Where `others` is None, any further column is passed over; otherwise one that is not in it is refused.
+    """
+
+    keys: Sequence[str]
+    required: Collection[str] = ()
+    others: Collection[str] | None = None
+
+    def taken(self, header: Sequence[str]) -> list[str]:
+        """Those of the header that mean something here."""
+        if self.others is not None:
+            return [*header]
+        key = next(name for name in self.keys if name in header)
+        return [key, *(name for name in header if name in self.required)]
+
+
+@dataclass
+class Table:
+    """A file that was found whole. `key` is the column that names people or records; `count` is its rows."""
+
+    name: str
+    columns: Columns
+    content: IO[bytes]
+    header: list[str] = field(default_factory=list)
+    key: str = ""
+    count: int = 0
+    digest: str = ""
+
+    def rows(self) -> Iterator[InputRow]:
+        self.content.seek(0)
+        reader = self._reader()
+        next(reader)
+        taken = [(name, self.header.index(name)) for name in self.columns.taken(self.header)]
+        for line, cells in reader:
+            given = {name: cells[position] if position < len(cells) else "" for name, position in taken}
+            trimmed = tuple(name for name, text in given.items() if text != text.strip())
+            yield InputRow(line, {name: text.strip() for name, text in given.items()}, trimmed)
+
+    def check(self) -> None:
+        """Raises CommandError."""
+        try:
+            self._check()
+        except csv.Error as error:
+            raise CommandError(f"{self.name} is no CSV: {error}.") from error
+        self.content.seek(0)
+        self.digest = hashlib.file_digest(self.content, "sha256").hexdigest()  # type: ignore[arg-type]  # binary files are
+
+    def _check(self) -> None:
+        reader = self._reader()
+        _, header = next(reader, (0, []))
+        self.header = [name.strip() for name in header]
+        self._check_header()
+        for line, cells in reader:
+            self._check_row(line, cells)
+            self.count += 1
+        if not self.count:
+            raise CommandError(f"{self.name} has no rows.")
+
+    def _check_header(self) -> None:
+        if not self.header:
+            raise CommandError(f"{self.name} is empty.")
+        has = f"Its header has: {', '.join(self.header)}."
+        columns = self.columns
+        twice = [name for name in dict.fromkeys(self.header) if self.header.count(name) > 1]
+        if twice:
+            raise CommandError(f"{self.name} has the column {twice[0]} twice.")
+        if not any(name in self.header for name in columns.keys):
+            raise CommandError(f"{self.name} needs a column {' or '.join(columns.keys)}. {has}")
+        if missing := [name for name in columns.required if name not in self.header]:
+            raise CommandError(f"{self.name} needs a column {missing[0]}. {has}")
+        known = [*columns.keys, *columns.required, *(columns.others or ())]
+        if columns.others is not None and (unknown := [name for name in self.header if name not in known]):
+            raise CommandError(
+                f"{self.name} has a column {unknown[0] or '(blank)'}, which means nothing here. "
+                f"Known columns: {', '.join(known)}."
+            )
+        self.key = next(name for name in columns.keys if name in self.header)
+
+    def _check_row(self, line: int, cells: list[str]) -> None:
+        if self.columns.others is not None and len(cells) != len(self.header):
+            raise CommandError(
+                f"{self.name}, line {line}: {len(cells)} values under {len(self.header)} columns. "
+                "Put values that contain a comma in double quotes."
+            )
+        for name in self.columns.taken(self.header):
+            position = self.header.index(name)
+            if position < len(cells) and is_formula(cells[position]):
+                raise CommandError(
+                    f"{self.name}, line {line}: {name} begins with {cells[position].strip()[0]}, as a formula does. "
+                    "Write its value."
+                )
+
+    def _reader(self) -> "Iterator[tuple[int, list[str]]]":
+        """The rows that have any text, each with the line in which it begins. The first is the header."""
+        lines = self._lines()
+        first = next(lines, "")
+        delimiter = max(DELIMITERS, key=first.count)
+
+        def again() -> Iterator[str]:
+            yield first
+            yield from lines
+
+        reader: Any = csv.reader(again(), strict=True, delimiter=delimiter)
+        begins = 1
+        for cells in reader:
+            if any(cell.strip() for cell in cells):
+                yield begins, cells
+            begins = reader.line_num + 1
+
+    def _lines(self) -> Iterator[str]:
+        self.content.seek(0)
+        number = 0
+        while line := self.content.readline(LINE_LENGTH + 1):
+            number += 1
+            if len(line) > LINE_LENGTH:
+                raise CommandError(f"{self.name}, line {number}: longer than {LINE_LENGTH:,} bytes.")
+            try:
+                text = line.decode("utf-8-sig" if number == 1 else "utf-8")
+            except UnicodeDecodeError as error:
+                raise CommandError(f"{self.name}, line {number}: not UTF-8. Save the file as CSV UTF-8.") from error
+            if "\0" in text:
+                raise CommandError(f"{self.name}, line {number}: a NUL character. Save the file as CSV UTF-8.")
+            yield text
+
+
+def is_formula(text: str) -> bool:
+    """Whether a spreadsheet that opens the text would run it. A number with a sign is none."""
+    text = text.strip()
+    if text[:1] in ("=", "@"):
+        return True
+    return text[:1] in ("+", "-") and not text[1:].replace(".", "", 1).isdigit()
+
+
+def read_table(source: Path | None, columns: Columns) -> Table:
+    """The table of a file, or, for None, of standard input. Raises CommandError for one that is wrong anywhere."""
+    if source is None:
+        name, content = "standard input", _spooled(sys.stdin.buffer)
+    else:
+        name = str(source)
+        try:
+            # A copy: a file that is written to in the meantime is not read half old, half new; a pipe is read once.
+            with source.open("rb") as file:
+                content = _spooled(file)
+        except OSError as error:
+            raise CommandError(f"{source} cannot be read: {error.strerror}.") from error
+    table = Table(name, columns, content)
+    table.check()
+    return table
+
+
+def _spooled(source: IO[bytes]) -> IO[bytes]:
+    copy = tempfile.SpooledTemporaryFile(max_size=1_000_000)  # noqa: SIM115 - the table's, as long as it lives
+    shutil.copyfileobj(source, copy)
+    return copy
