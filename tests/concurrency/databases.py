@@ -72,14 +72,21 @@ class Scratch:
 
 
 @contextmanager
-def scratch(kind: str, folder: Path) -> Iterator[Scratch]:
+def scratch_url(kind: str, folder: Path) -> Iterator[str]:
+    """The address of an empty database."""
     if kind == "sqlite":
-        yield Scratch(kind, folder, f"sqlite:///{folder / 'ledger.sqlite3'}")
+        yield f"sqlite:///{folder / 'ledger.sqlite3'}"
         return
     name = f"ledger_scratch_{secrets.token_hex(4)}"
     with psycopg.connect(urlsplit(SERVER)._replace(path="/postgres").geturl(), autocommit=True) as server:
         server.execute(f"CREATE DATABASE {name}".encode())
         try:
-            yield Scratch(kind, folder, urlsplit(SERVER)._replace(path=f"/{name}").geturl())
+            yield urlsplit(SERVER)._replace(path=f"/{name}").geturl()
         finally:
             server.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
+
+
+@contextmanager
+def scratch(kind: str, folder: Path) -> Iterator[Scratch]:
+    with scratch_url(kind, folder) as url:
+        yield Scratch(kind, folder, url)
