@@ -57,6 +57,11 @@ class Done:
     stopped: str = ""
 
 
+def id_in(text: str) -> int:
+    """What cannot be an id names no row: 0."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else 0  # noqa: PLR2004 - fits a column
+
+
 def noted(row: InputRow, reason: str = "") -> str:
     """A reason, with what was tidied in the row."""
     spaces = f"Spaces around {', '.join(row.trimmed)} were left out." if row.trimmed else ""

@@ -8,7 +8,16 @@ from django.db.models.functions import Lower
 from django.utils import timezone
 
 from accounts.errors import CredentialRefused
-from accounts.models import ApiToken, Group, GroupMember, Organization, OrganizationQuerySet, Person, User
+from accounts.models import (
+    ApiToken,
+    BulkOperation,
+    Group,
+    GroupMember,
+    Organization,
+    OrganizationQuerySet,
+    Person,
+    User,
+)
 
 TOKEN_MARK = "tl"  # noqa: S105 - how a secret of ours begins
 LAST_USED_STEP = timedelta(minutes=1)
@@ -53,6 +62,11 @@ def token_by_prefix(prefix: str) -> ApiToken | None:
     return ApiToken.objects.select_related("organization").filter(prefix=prefix).first()
 
 
+def operation_by_id(pk: int) -> BulkOperation | None:
+    """Of any organization: for operators."""
+    return BulkOperation.objects.select_related("organization").filter(pk=pk).first()
+
+
 def people(organization: Organization) -> OrganizationQuerySet[Person]:
     return Person.objects.of(organization).order_by("pk")
 
@@ -76,6 +90,10 @@ def people_by(organization: Organization, column: str, keys: Collection[str]) ->
 
 def group_named(organization: Organization, name: str) -> Group | None:
     return Group.objects.of(organization).filter(name=name).first()
+
+
+def group_names(organization: Organization) -> list[str]:
+    return list(Group.objects.of(organization).order_by("name").values_list("name", flat=True))
 
 
 def group_people(group: Group) -> OrganizationQuerySet[Person]:

@@ -5,12 +5,21 @@ transaction, after the caller's session locks: they take the organization's ledg
 """
 
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from datetime import date
 from typing import Protocol
 
 from accounts.actors import Actor
 from accounts.models import Organization
-from enrollments.models import Enrollment
+from enrollments.models import Course, Enrollment
+
+
+@dataclass(frozen=True)
+class UnitsWanted:
+    """The free units of a course, and the ids of those who would take one, in the order in which they would."""
+
+    free: int
+    wanted_by: Sequence[int]
 
 
 class Ledger(Protocol):
@@ -23,6 +32,14 @@ class Ledger(Protocol):
         """Open a record for each, unless one is open or the person holds a valid completed one.
 
         The enrollments are of one course. Raises NotEnoughUnits of training.
+        """
+
+    def units_wanted(
+        self, *, organization: Organization, actor: Actor, course: Course, person_ids: Sequence[int]
+    ) -> UnitsWanted:
+        """Who of these people would take a unit if they were enrolled in this order, and how many units are free.
+
+        The course is one that uses units. True until the transaction ends: the ledger lock is held from here on.
         """
 
     def cancelled(self, *, organization: Organization, actor: Actor, enrollments: Sequence[Enrollment]) -> None:

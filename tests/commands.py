@@ -17,10 +17,10 @@ class Outcome:
     error: str
 
 
-def outcome(capsys: pytest.CaptureFixture[str], command: str, **options: Any) -> Outcome:
+def outcome(capsys: pytest.CaptureFixture[str], command: str, *arguments: str, **options: Any) -> Outcome:
     status, error = 0, ""
     try:
-        call_command(command, **options)
+        call_command(command, *arguments, **options)
     except CommandError as raised:
         status, error = raised.returncode, str(raised)
     except SystemExit as left:

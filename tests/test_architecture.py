@@ -4,6 +4,7 @@ import ast
 import inspect
 import re
 from collections.abc import Iterator
+from decimal import Decimal
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -26,6 +27,7 @@ from accounts.errors import (
     PeopleUnknown,
     Refusal,
 )
+from accounts.models import OperationKind
 from accounts.services import people as people_services
 from accounts.wording import describe
 from config.families import FAMILIES
@@ -49,7 +51,14 @@ from programs import errors as programs_errors
 from programs.errors import ProgramSessionUnknown, RequirementsNotMet
 from programs.services import membership
 from training import errors as training_errors
-from training.errors import CourseNotAssignable, RecordCompleted, RecordsNotOpen, RecordUnknown
+from training.errors import (
+    CourseNotAssignable,
+    OperationNotUndoable,
+    RecordCompleted,
+    RecordsNotOpen,
+    RecordUnknown,
+    TooManyAtOnce,
+)
 from training.services import records
 
 # ruff: noqa: SLF001 - `_meta` is Django's documented name
@@ -120,7 +129,7 @@ ALLOWED_WRITES = {
         "remember: IdempotencyRecord.objects.update_or_create",  # In the transaction of what it stands for.
         "_fingerprint: digest.update",
     },
-    "accounts/management/rows.py": {"RowsCommand.working.step: bar.update"},
+    "accounts/management/rows.py": {"RowsCommand._progress.tell: bar.update"},
     "training/ledger.py": {"TrainSessionLedger.finished: writer.save"},  # The ledger's one pen: a service's.
 }
 
@@ -186,6 +195,17 @@ def test_commands_ask_the_orm_nothing() -> None:
     assert wrong == []
 
 
+def test_services_record_operations_of_every_kind_and_of_no_other() -> None:
+    recorded = {
+        node.attr
+        for file in source_files()
+        if is_service(file)
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Attribute) and ast.unparse(node.value) == OperationKind.__name__
+    }
+    assert recorded == set(OperationKind.names)
+
+
 # What is said about refusals.
 
 
@@ -238,6 +258,8 @@ SAMPLES: dict[type[Refusal], Refusal] = {
         RecordCompleted(7),
         RecordsNotOpen(unknown=[7], completed=[8]),
         CourseNotAssignable(course_code="SAF", status="archived"),
+        TooManyAtOnce(count=120, of=900, limit=Decimal(10)),
+        OperationNotUndoable(operation_id=12, kind="bulk_enroll"),
         ProgramSessionUnknown("0" * 24),
         RequirementsNotMet({7: ["SAF"]}),
     )

@@ -12,7 +12,17 @@ import pytest
 from django.apps import apps
 from django.db import IntegrityError, models, transaction
 
-from accounts.models import ApiToken, IdempotencyRecord, Organization, Person, User
+from accounts.models import (
+    ApiToken,
+    BulkOperation,
+    BulkRow,
+    Group,
+    GroupMember,
+    IdempotencyRecord,
+    Organization,
+    Person,
+    User,
+)
 from enrollments.models import Course, Enrollment, Prerequisite, Session
 from programs.models import (
     MemberRecord,
@@ -45,6 +55,8 @@ class World:
     record: TrainSession
     program: ProgramSession
     token: ApiToken
+    group: Group
+    operation: BulkOperation
 
 
 @pytest.fixture
@@ -64,6 +76,8 @@ def world(organization: Organization) -> World:
         record=assign(required, person)[0].record,
         program=ProgramSessionFactory.create(organization=organization, courses=[course]),
         token=ApiToken.objects.create(organization=organization, name="t", prefix="p", digest="d", scopes=[]),
+        group=Group.objects.create(organization=organization, name="Office"),
+        operation=BulkOperation.objects.create(organization=organization, kind="assign", created_by="user-0"),
     )
 
 
@@ -101,6 +115,13 @@ BAD_ROWS: dict[str, list[Write]] = {
     "idempotency_token_key_unique": [
         twice(IdempotencyRecord, lambda w: {"token": w.token, "key": "k", "status": 200, "body": b""})
     ],
+    "group_name_unique": [twice(Group, lambda _: {"name": "Drivers"})],
+    "group_member_unique": [twice(GroupMember, lambda w: {"group": w.group, "person": w.person})],
+    "bulk_operation_kind_known": [change("operation", kind="delete")],
+    "bulk_row_outcome_known": [
+        once(BulkRow, lambda w: {"operation": w.operation, "line": 2, "outcome": "skipped"}),
+        once(BulkRow, lambda w: {"operation": w.operation, "line": 2, "outcome": ""}),
+    ],
     "course_code_unique": [lambda w: change("required", code=w.course.code)(w)],
     "course_pass_score_range": [change("course", pass_score=-1), change("course", pass_score="100.0001")],
     "course_duration_not_negative": [change("course", duration_hours=-1)],
@@ -135,7 +156,7 @@ BAD_ROWS: dict[str, list[Write]] = {
         once(TrainSession, lambda w: {"course": w.required, "person": w.person, "state": "failed"}),
     ],
     "train_session_state_known": [change("record", state="skipped")],
-    "train_session_origin_known": [change("record", origin="import")],
+    "train_session_origin_known": [change("record", origin="hearsay")],
     "train_session_score_range": [change("record", score=-1), change("record", score="100.0001")],
     "train_session_percent_range": [change("record", percent=101)],
     "train_session_time_not_negative": [change("record", time_spent=-1)],

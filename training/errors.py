@@ -1,3 +1,5 @@
+from decimal import Decimal
+
 from accounts.errors import Refusal
 
 
@@ -39,3 +41,28 @@ class CourseNotAssignable(Refusal):
     def __init__(self, *, course_code: str, status: str) -> None:
         super().__init__(course_code, status)
         self.course_code, self.status = course_code, status
+
+
+class TooManyAtOnce(Refusal):
+    """An unassign would take a greater share of the open records than is allowed at once. `limit` is in percent."""
+
+    code = "too_many_at_once"
+
+    def __init__(self, *, count: int, of: int, limit: Decimal) -> None:
+        super().__init__(count, of, limit)
+        self.count, self.of, self.limit = count, of, limit
+
+    @property
+    def percent(self) -> Decimal:
+        """The share that it would be."""
+        return Decimal(self.count * 100) / self.of
+
+
+class OperationNotUndoable(Refusal):
+    """Only an unassign can be undone."""
+
+    code = "operation_not_undoable"
+
+    def __init__(self, *, operation_id: int, kind: str) -> None:
+        super().__init__(operation_id, kind)
+        self.operation_id, self.kind = operation_id, kind

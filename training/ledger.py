@@ -5,10 +5,13 @@ from datetime import date
 
 from accounts.actors import Actor
 from accounts.models import Organization
-from enrollments.models import Enrollment
-from training.models import Origin, TrainSession
+from enrollments.ledger import UnitsWanted
+from enrollments.models import Course, Enrollment
+from training.models import Origin, TrainSession, Unit
 from training.needs import still_needed
 from training.services.writer import LedgerWriter, Opening, ledger_writer
+
+BATCH = 2000  # Rows in one statement: no database refuses so many.
 
 
 class TrainSessionLedger:
@@ -22,6 +25,19 @@ class TrainSessionLedger:
     def enrolled(self, *, organization: Organization, actor: Actor, enrollments: Sequence[Enrollment]) -> None:
         with ledger_writer(organization, actor) as writer:
             writer.open_where_owed([_opening(enrollment) for enrollment in enrollments])
+
+    def units_wanted(
+        self, *, organization: Organization, actor: Actor, course: Course, person_ids: Sequence[int]
+    ) -> UnitsWanted:
+        with ledger_writer(organization, actor) as writer:
+            free = Unit.objects.of(organization).free(writer.today).filter(course=course).count()
+            wanted_by: list[int] = []
+            for start in range(0, len(person_ids), BATCH):
+                batch = person_ids[start : start + BATCH]
+                pairs = {(pk, course.pk) for pk in batch}
+                settled = set(writer.open_records(pairs)) | writer.validly_completed(pairs)
+                wanted_by += [pk for pk in batch if (pk, course.pk) not in settled]
+            return UnitsWanted(free=free, wanted_by=wanted_by)
 
     def cancelled(self, *, organization: Organization, actor: Actor, enrollments: Sequence[Enrollment]) -> None:
         with ledger_writer(organization, actor) as writer:

@@ -3,7 +3,8 @@
 import csv
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -23,17 +24,29 @@ class Report:
         self.path = path
         self.counts: Counter[str] = Counter()
         self.refused: list[RowOutcome] = []
-        self.tidied = 0
         self.last_line = 0
         self._file: IO[str] | None = None
         if path is not None:
-            self._part = path.with_name(f".{path.name}.{os.getpid()}")
-            try:
-                self._file = self._part.open("w", encoding="utf-8", newline="")
-            except OSError as error:
-                raise CommandError(f"The report {path} cannot be written: {error.strerror}.") from error
+            self._open(path)
+
+    def _open(self, path: Path) -> None:
+        with self._written():
+            # A directory or a device would be found out when the work is done, or be replaced by a file.
+            if not path.name or (path.exists() and not path.is_file()):
+                raise CommandError(f"The report {path} cannot be written: it is no file.")
+            self._place = path.resolve()
+            self._part = self._place.with_name(f".{path.name}.{os.getpid()}")
+            # What is no text (a byte of a command line) is written as an escape.
+            self._file = self._part.open("w", encoding="utf-8", errors="backslashreplace", newline="")
             self._writer = csv.writer(self._file)
             self._writer.writerow(["line", "key", "outcome", "reason"])
+
+    @contextmanager
+    def _written(self, also: str = "") -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise CommandError(f"The report {self.path} cannot be written: {error.strerror}.{also}") from error
 
     def take(self, outcomes: Sequence[RowOutcome]) -> None:
         for one in outcomes:
@@ -41,23 +54,32 @@ class Report:
             self.last_line = one.line
             if one.outcome == Outcome.REFUSED and len(self.refused) < MOST_LINES:
                 self.refused.append(one)
-            if self._file is not None:
-                self._writer.writerow([one.line, harmless(one.key), one.outcome.value, harmless(one.reason)])
+        if self._file is not None:
+            with self._written():
+                self._writer.writerows(
+                    [one.line, harmless(one.key), one.outcome.value, harmless(one.reason)] for one in outcomes
+                )
 
     def keep(self) -> None:
-        if self._file is not None and self.path is not None:
-            self._file.close()
-            self._part.replace(self.path)
+        """Raises CommandError where the file cannot be put in its place."""
+        if self._file is not None:
+            with self._written(" The rows are done all the same."):
+                self._file.close()
+                self._part.replace(self._place)
 
     def discard(self) -> None:
         """What was gathered did not come to pass."""
         if self._file is not None:
-            self._file.close()
-            self._part.unlink(missing_ok=True)
+            with suppress(OSError):  # a full disk, which is no reason to hide why the file is given up
+                self._file.close()
+            with suppress(OSError):
+                self._part.unlink()
 
     def lines(self) -> list[str]:
         """One for each refused row, and how many more there are."""
-        named = [f"line {one.line}, {one.key or '(blank)'}: {one.reason}" for one in self.refused]
+        named = [
+            f"line {one.line}, {on_one_line(one.key) or '(blank)'}: {on_one_line(one.reason)}" for one in self.refused
+        ]
         if more := self.counts[Outcome.REFUSED] - len(named):
             named.append(f"… and {more:,} more, which --report FILE lists.")
         return named
@@ -67,6 +89,11 @@ class Report:
             {"line": one.line, "key": one.key, "outcome": one.outcome.value, "reason": one.reason}
             for one in self.refused
         ]
+
+
+def on_one_line(text: str) -> str:
+    """Text that moves no cursor and breaks no line."""
+    return "".join(letter if letter.isprintable() else " " for letter in text).strip()
 
 
 def harmless(text: str) -> str:

@@ -13,11 +13,11 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import BaseCommand, CommandError, CommandParser, DjangoHelpFormatter
 from tqdm import tqdm
 
 from accounts.actors import Actor
-from accounts.bulk import Done, InputRow, RowOutcome, Tell
+from accounts.bulk import Done, InputRow, RowOutcome, Tell, id_in as id_in  # noqa: PLC0414 - for commands
 from accounts.errors import Refusal
 from accounts.management.report import Report
 from accounts.management.tables import STDIN, Columns, Table, read_table
@@ -42,11 +42,6 @@ class Asked:
     details: Mapping[str, Any]
 
 
-def id_in(text: str) -> int:
-    """What cannot be an id names no row: 0."""
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else 0  # noqa: PLR2004 - fits a column
-
-
 def organization_named(slug: str) -> Organization:
     organization = organization_by_slug(slug)
     if organization is None:
@@ -54,18 +49,30 @@ def organization_named(slug: str) -> Organization:
     return organization
 
 
+class WithExamples(DjangoHelpFormatter):
+    """Keeps each example on its line, to be copied."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        return text if "\n" in text else super()._fill_text(text, width, indent)
+
+
 class RowsCommand(BaseCommand):
     """A command that does one thing to many rows.
 
-    `done` are the outcomes that its summary always counts, `nothing` the sentence for a run that did nothing.
+    `done` are the outcomes that its summary always counts, `nothing` the sentence for a run that did nothing,
+    `examples` command lines for its help.
     """
 
     done: Sequence[Outcome]
     nothing: str
+    examples: Sequence[str] = ()
     # Whether Ctrl-C undoes all, or leaves what was told of.
     in_chunks = False
 
     def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
+        if self.examples:
+            kwargs.setdefault("epilog", "\n".join(["examples:", *(f"  {line}" for line in self.examples)]))
+            kwargs.setdefault("formatter_class", WithExamples)
         parser = super().create_parser(prog_name, subcommand, **kwargs)
         given = parser.error
 
@@ -179,6 +186,8 @@ class RowsCommand(BaseCommand):
             self.stdout.write(self._summary(counts, done.operation_id))
             if options.get("dry_run"):
                 self.stdout.write("Dry run: nothing was written.")
+            if further := self.further(done):
+                self.stdout.write(further)
         if interrupted:
             self.stderr.write(f"Interrupted. {self._so_far(report)}")
             sys.exit(SOME_REFUSED)
@@ -186,6 +195,10 @@ class RowsCommand(BaseCommand):
             raise CommandError(" ".join(filter(None, (done.stopped, self.nothing))))
         if refused:
             sys.exit(SOME_REFUSED)
+
+    def further(self, _done: Done) -> str:
+        """A last line for whoever reads the summary, where there is something to add."""
+        return ""
 
     @staticmethod
     def _so_far(report: Report) -> str:
@@ -215,9 +228,11 @@ class RowsCommand(BaseCommand):
         self.stdout.write(json.dumps(said, ensure_ascii=False))
 
 
-def add_source(parser: CommandParser, option: str, *, columns: Columns, example: str, **more: str) -> None:
+def add_source(
+    parser: CommandParser, option: str, *, columns: Columns, example: str, required: bool = True, **more: str
+) -> None:
     """`--<option> A,B`, `--file FILE.csv`, or `-` for standard input; and options of the command's own."""
-    source = parser.add_mutually_exclusive_group(required=True)
+    source = parser.add_mutually_exclusive_group(required=required)
     source.add_argument(f"--{option}", metavar=example, help="separated by commas")
     for name, text in more.items():
         source.add_argument(f"--{name}", metavar=name.upper(), help=text)

@@ -6,11 +6,14 @@ the file: its rows are read again when they are taken.
 
 import csv
 import hashlib
+import re
 import shutil
 import sys
 import tempfile
+import weakref
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import IO, Any
 
@@ -21,6 +24,8 @@ from accounts.bulk import InputRow
 # Bytes: no row of ours is longer, and a file without line ends must not fill the memory.
 LINE_LENGTH = 100_000
 DELIMITERS = (",", ";", "\t")  # What spreadsheets write, by locale.
+BLANK = ' \t\r\n,;"'  # What stands in the lines of a spreadsheet's empty rows.
+SIGNED_NUMBER = re.compile(r"[+-](?:[0-9]+[.,]?[0-9]*|[.,][0-9]+)")
 STDIN = "-"
 
 
@@ -28,8 +33,9 @@ STDIN = "-"
 class Columns:
     """Which columns a file may have.
 
-    `keys`: one of them must be there; where several are, the first named here counts. `required` must all be there.
-    Where `others` is None, any further column is passed over; otherwise one that is not in it is refused.
+    `keys`: one of them must be there; where several are, the first named here counts, and the others are passed over.
+    `required` must all be there. Where `others` is None, any further column is passed over; otherwise one that is not
+    in it is refused.
     """
 
     keys: Sequence[str]
@@ -38,9 +44,9 @@ class Columns:
 
     def taken(self, header: Sequence[str]) -> list[str]:
         """Those of the header that mean something here."""
-        if self.others is not None:
-            return [*header]
         key = next(name for name in self.keys if name in header)
+        if self.others is not None:
+            return [name for name in header if name == key or name not in self.keys]
         return [key, *(name for name in header if name in self.required)]
 
 
@@ -60,7 +66,7 @@ class Table:
         self.content.seek(0)
         reader = self._reader()
         next(reader)
-        taken = [(name, self.header.index(name)) for name in self.columns.taken(self.header)]
+        taken = self._taken()
         for line, cells in reader:
             given = {name: cells[position] if position < len(cells) else "" for name, position in taken}
             trimmed = tuple(name for name, text in given.items() if text != text.strip())
@@ -68,30 +74,29 @@ class Table:
 
     def check(self) -> None:
         """Raises CommandError."""
-        try:
-            self._check()
-        except csv.Error as error:
-            raise CommandError(f"{self.name} is no CSV: {error}.") from error
-        self.content.seek(0)
-        self.digest = hashlib.file_digest(self.content, "sha256").hexdigest()  # type: ignore[arg-type]  # binary files are
-
-    def _check(self) -> None:
         reader = self._reader()
         _, header = next(reader, (0, []))
         self.header = [name.strip() for name in header]
         self._check_header()
+        taken = self._taken()
         for line, cells in reader:
-            self._check_row(line, cells)
+            self._check_row(line, cells, taken)
             self.count += 1
         if not self.count:
             raise CommandError(f"{self.name} has no rows.")
+        self.content.seek(0)
+        self.digest = hashlib.file_digest(self.content, "sha256").hexdigest()  # type: ignore[arg-type]  # binary files are
+
+    def _taken(self) -> list[tuple[str, int]]:
+        """The columns that mean something here, with their positions."""
+        return [(name, self.header.index(name)) for name in self.columns.taken(self.header)]
 
     def _check_header(self) -> None:
         if not self.header:
             raise CommandError(f"{self.name} is empty.")
         has = f"Its header has: {', '.join(self.header)}."
         columns = self.columns
-        twice = [name for name in dict.fromkeys(self.header) if self.header.count(name) > 1]
+        twice = [name for name in dict.fromkeys(self.header) if name and self.header.count(name) > 1]
         if twice:
             raise CommandError(f"{self.name} has the column {twice[0]} twice.")
         if not any(name in self.header for name in columns.keys):
@@ -106,36 +111,49 @@ class Table:
             )
         self.key = next(name for name in columns.keys if name in self.header)
 
-    def _check_row(self, line: int, cells: list[str]) -> None:
+    def _check_row(self, line: int, cells: list[str], taken: Sequence[tuple[str, int]]) -> None:
         if self.columns.others is not None and len(cells) != len(self.header):
             raise CommandError(
                 f"{self.name}, line {line}: {len(cells)} values under {len(self.header)} columns. "
                 "Put values that contain a comma in double quotes."
             )
-        for name in self.columns.taken(self.header):
-            position = self.header.index(name)
+        for name, position in taken:
             if position < len(cells) and is_formula(cells[position]):
                 raise CommandError(
                     f"{self.name}, line {line}: {name} begins with {cells[position].strip()[0]}, as a formula does. "
                     "Write its value."
                 )
 
-    def _reader(self) -> "Iterator[tuple[int, list[str]]]":
+    def _reader(self) -> Iterator[tuple[int, list[str]]]:
         """The rows that have any text, each with the line in which it begins. The first is the header."""
         lines = self._lines()
-        first = next(lines, "")
+        blank, first = "", next(lines, "")
+        while first and not first.strip(BLANK):
+            blank, first = blank + first, next(lines, "")
+            if len(blank) > LINE_LENGTH:
+                return
         delimiter = max(DELIMITERS, key=first.count)
+        begins, length = 1, 0
 
         def again() -> Iterator[str]:
-            yield first
-            yield from lines
+            nonlocal length
+            for line in chain(blank.splitlines(keepends=True), [first], lines):
+                length += len(line)
+                if length > LINE_LENGTH:
+                    raise CommandError(
+                        f"{self.name}, line {begins}: a row of more than {LINE_LENGTH:,} characters begins here. "
+                        "Is a double quote not closed?"
+                    )
+                yield line
 
         reader: Any = csv.reader(again(), strict=True, delimiter=delimiter)
-        begins = 1
-        for cells in reader:
-            if any(cell.strip() for cell in cells):
-                yield begins, cells
-            begins = reader.line_num + 1
+        try:
+            for cells in reader:
+                if any(cell.strip() for cell in cells):
+                    yield begins, cells
+                begins, length = reader.line_num + 1, 0
+        except csv.Error as error:
+            raise CommandError(f"{self.name}, line {begins}: {_in_words(error)}") from error
 
     def _lines(self) -> Iterator[str]:
         self.content.seek(0)
@@ -153,12 +171,23 @@ class Table:
             yield text
 
 
+def _in_words(error: csv.Error) -> str:
+    said = str(error)
+    if said.startswith("unexpected end"):
+        return "a double quote is opened here and not closed."
+    if said.startswith("new-line character"):
+        return "a line end that is none. Save the file as CSV UTF-8."
+    if "expected after" in said:
+        return "text after a closing double quote. Write a double quote within a value twice."
+    return f"{said}."
+
+
 def is_formula(text: str) -> bool:
-    """Whether a spreadsheet that opens the text would run it. A number with a sign is none."""
+    """Whether a spreadsheet that opens the text would run it. A number with a sign is none, nor is a sign alone."""
     text = text.strip()
     if text[:1] in ("=", "@"):
         return True
-    return text[:1] in ("+", "-") and not text[1:].replace(".", "", 1).isdigit()
+    return text[:1] in ("+", "-") and len(text) > 1 and SIGNED_NUMBER.fullmatch(text) is None
 
 
 def read_table(source: Path | None, columns: Columns) -> Table:
@@ -174,6 +203,7 @@ def read_table(source: Path | None, columns: Columns) -> Table:
         except OSError as error:
             raise CommandError(f"{source} cannot be read: {error.strerror}.") from error
     table = Table(name, columns, content)
+    weakref.finalize(table, content.close)
     table.check()
     return table
 

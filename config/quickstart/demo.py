@@ -29,7 +29,7 @@ from config.quickstart.demo_catalogue import (
     ProgramFacts,
     SessionFacts,
 )
-from config.quickstart.demo_people import people
+from config.quickstart.demo_people import groups, people
 from config.quickstart.demo_records import DAY, SYSTEM, Plan
 from config.quickstart.loading import Source, Tables
 from enrollments.models import (
@@ -135,6 +135,7 @@ def build(organization: Organization) -> Tables:
     ]
     return [
         company.people,
+        *groups(organization, staff),
         list(company.courses.values()),
         prerequisites,
         company.sessions,

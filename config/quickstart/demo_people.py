@@ -4,10 +4,11 @@
 
 import random
 import unicodedata
+from collections.abc import Sequence
 from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-from accounts.models import Organization, Person, PersonKind
+from accounts.models import Group, GroupMember, Organization, Person, PersonKind
 from accounts.search import searchable
 
 COUNT = 300
@@ -15,6 +16,9 @@ FIRST_ID = 101
 # Positions of those who have left, and of those who drive.
 LEFT = frozenset({7, 41, 66, 103, 148, 177, 212, 239, 284})
 DRIVERS = frozenset(range(3, COUNT, 4))
+
+DRIVERS_GROUP, WAREHOUSE, OFFICE, NIGHT_SHIFT = "Drivers", "Warehouse Hamburg", "Office", "Night shift"
+GROUP_SEED = 20_260_116
 
 FIRST_NAMES = (
     *("Anna", "Jürgen", "Małgorzata", "Ahmet", "Søren", "Inês", "Lukas", "Élodie", "Thị Lan", "Mateusz"),
@@ -70,6 +74,26 @@ def people(organization: Organization, rng: random.Random, today: date) -> list[
             )
         )
     return rows
+
+
+def groups(organization: Organization, staff: Sequence[Person]) -> tuple[list[Group], list[GroupMember]]:
+    """All who drive, and of the others those who are still there. A seed of its own: nobody else's figures move."""
+    rng = random.Random(GROUP_SEED)  # noqa: S311 - made-up groups need no cryptography
+    inside: dict[str, list[Person]] = {DRIVERS_GROUP: [], WAREHOUSE: [], OFFICE: [], NIGHT_SHIFT: []}
+    for person in staff:
+        place = DRIVERS_GROUP if person.kind == PersonKind.DRIVER else rng.choice((WAREHOUSE, WAREHOUSE, OFFICE))
+        if person.active or place == DRIVERS_GROUP:
+            inside[place].append(person)
+        if person.active and place == WAREHOUSE and rng.randrange(4) == 0:
+            inside[NIGHT_SHIFT].append(person)
+    founded = min(person.created_at for person in staff)
+    rows = {name: Group(organization=organization, name=name, created_at=founded) for name in inside}
+    members = [
+        GroupMember(organization=organization, group=rows[name], person=person)
+        for name, people_in_it in inside.items()
+        for person in people_in_it
+    ]
+    return list(rows.values()), members
 
 
 def plain(name: str) -> str:

@@ -16,6 +16,8 @@ from enrollments.errors import CapacityBelowSeatsTaken, StatusFinal
 from enrollments.models import Course, Enrollment, Prerequisite, Session, SessionStatus
 from enrollments.services.enrolling import cancel_all, lock_session
 
+CIRCLE = "A course cannot require itself, directly or through others."
+
 
 def create_course(
     *, organization: Organization, actor: Actor, prerequisites: Sequence[Course] = (), **fields: Any
@@ -70,7 +72,7 @@ def _set_prerequisites(organization: Organization, course: Course, required: Seq
         reached |= frontier
         frontier = {after for before in frontier for after in edges.get(before, ())} - reached
     if course.pk in reached:
-        raise FieldsRefused({"prerequisites": ["A course cannot require itself, directly or through others."]})
+        raise FieldsRefused({"prerequisites": [CIRCLE]})
     rows.filter(course=course).exclude(required__in=required).delete()
     kept = set(rows.filter(course=course).values_list("required_id", flat=True))
     for row in required:

@@ -1,6 +1,6 @@
 """Who sits where. Every write here locks the session row first, so that seats are counted and freed one at a time."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -24,7 +24,7 @@ from enrollments.ledger import ledger
 from enrollments.models import OPEN_STATUSES, Course, Enrollment, EnrollmentStatus, Prerequisite, Session
 from enrollments.seats import lock_rows, take_seats
 
-BATCH = 2000  # Rows in one statement: no database refuses so many, and a progress bar moves.
+BATCH = 2000  # Rows in one statement: no database refuses so many.
 
 
 @dataclass(frozen=True)
@@ -49,14 +49,7 @@ def enroll(*, organization: Organization, actor: Actor, session_id: int, person_
         return seat(organization=organization, actor=actor, session=session, ids=ids)
 
 
-def seat(
-    *,
-    organization: Organization,
-    actor: Actor,
-    session: Session,
-    ids: Sequence[int],
-    progress: Callable[[int], object] | None = None,
-) -> Enrolled:
+def seat(*, organization: Organization, actor: Actor, session: Session, ids: Sequence[int]) -> Enrolled:
     """Give seats to people whom `refusals` does not name, in a session that its caller has locked. All or nothing.
 
     Raises SessionFull, before anything is written; then what the ledger refuses.
@@ -79,8 +72,6 @@ def seat(
         )
         ledger().enrolled(organization=organization, actor=actor, enrollments=seated)
         enrollments += seated
-        if progress:
-            progress(len(seated))
     return Enrolled(enrollments=enrollments, available_spots=available)
 
 

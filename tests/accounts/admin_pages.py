@@ -8,7 +8,22 @@ from django.db import models
 from django.test import Client
 from django.urls import reverse
 
-from accounts.models import ApiToken, IdempotencyRecord, Organization, Person, User
+from accounts.bulk import RowOutcome
+from accounts.models import (
+    ApiToken,
+    BulkOperation,
+    BulkRow,
+    Group,
+    GroupMember,
+    IdempotencyRecord,
+    OperationKind,
+    Organization,
+    Outcome,
+    Person,
+    User,
+)
+from accounts.services import operations
+from accounts.services.groups import create_group
 from accounts.services.tokens import create_token
 from enrollments.models import Category, Course, Enrollment, Prerequisite, Session
 from enrollments.services import enrolling
@@ -154,9 +169,18 @@ def add_rows(organization: Organization, mark: str) -> dict[type[models.Model], 
     answered = IdempotencyRecord.objects.create(
         organization=organization, token=token, key=f"key-{mark}", fingerprint="0" * 64, status=201, body=b"secret-body"
     )
+    group = create_group(organization=organization, actor=SYSTEM, name=f"Group {mark}", people=[person])
+    operation = operations.begin(
+        organization=organization, actor=SYSTEM, kind=OperationKind.ASSIGN, reason=f"Because {mark}"
+    )
+    operations.record(operation, [RowOutcome(1, f"E-{mark}", Outcome.ASSIGNED)])
     return {
         Organization: organization,
         Person: person,
+        Group: group,
+        GroupMember: GroupMember.objects.get(group=group),
+        BulkOperation: operation,
+        BulkRow: BulkRow.objects.get(operation=operation),
         User: UserFactory.create(organization=organization, email=f"{mark}@example.com"),
         ApiToken: token,
         IdempotencyRecord: answered,

@@ -4,7 +4,9 @@ proves that the race is there, with the lock on the session taken out by the tes
 The admin's pair: test_admin_seats.py.
 """
 
+import contextlib
 import io
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -13,7 +15,7 @@ from django.core.management import call_command
 from django.core.management.base import CommandError
 from django.db import IntegrityError
 
-from accounts.models import Organization, Person
+from accounts.models import BulkRow, Organization, Person
 from enrollments.errors import CapacityBelowSeatsTaken, SessionFull
 from enrollments.models import Course, Enrollment, Session
 from enrollments.services import enrolling
@@ -86,8 +88,8 @@ def by_command(session: Session, person: Person) -> Callable[[], object]:
                 stdout=out,
             )
         except CommandError as error:
-            return str(error).removesuffix(" Nobody was enrolled.")
-        return "enrolled" if out.getvalue() == "1 enrolled, 0 refused.\n" else out.getvalue()
+            return str(error).partition(" Nobody was enrolled.")[0]
+        return "enrolled" if out.getvalue().startswith("1 enrolled, 0 refused. Operation ") else out.getvalue()
 
     return ask
 
@@ -112,6 +114,43 @@ def test_ten_threads_get_three_seats(
     else:
         assert seated(session) > SEATS
         assert answers.count("enrolled") == seated(session)
+
+
+def test_a_command_for_many_and_clients_share_the_last_seats(
+    session: Session, people: list[Person], monkeypatch: pytest.MonkeyPatch, *, locked: bool
+) -> None:
+    """What the command says and records is what is there."""
+    many, others = people[: SEATS + 2], people[SEATS + 2 :]
+    out = io.StringIO()
+
+    def command() -> object:
+        with contextlib.suppress(CommandError, SystemExit):
+            call_command(
+                "bulk_enroll",
+                organization=session.organization.slug,
+                session=str(session.pk),
+                employees=",".join(person.employee_id for person in many),
+                on_full="partial",
+                json=True,
+                stdout=out,
+            )
+        return json.loads(out.getvalue())["counts"]
+
+    with patched(monkeypatch, after=f"{ENROLLING}.take_seats", meet=meeting(1 + len(others))):
+        counts, *answers = at_once(command, *[by_api(session, person) for person in others])
+    ids = list(Enrollment.objects.filter(session=session, person__in=many).order_by("pk").values_list("pk", flat=True))
+    recorded = BulkRow.objects.order_by("line").values_list("outcome", "target_id", "reason")
+    refused = len(many) - len(ids)
+    assert counts == {name: count for name, count in (("enrolled", len(ids)), ("refused", refused)) if count}
+    assert (
+        list(recorded) == [("enrolled", pk, "") for pk in ids] + [("refused", None, "The session is full.")] * refused
+    )
+    if locked:
+        free = SEATS - len(ids)
+        assert sorted(map(str, answers)) == [FULL] * (len(others) - free) + ["enrolled"] * free
+        assert (seated(session), TrainSession.objects.count()) == (SEATS, SEATS)
+    else:
+        assert seated(session) == len(ids) + answers.count("enrolled") > SEATS
 
 
 def test_lowering_the_capacity_while_enrolling_never_leaves_too_many(

@@ -19,8 +19,11 @@ from django.test import Client
 from django.utils import timezone
 from pytest_django import DjangoDbBlocker
 
+from accounts.actors import Actor
 from accounts.days import certificate_last_day, day_of, last_instant
-from accounts.models import Organization, Person
+from accounts.models import Group, GroupMember, Organization, Person, PersonKind
+from accounts.selectors import group_people
+from accounts.services.groups import create_group
 from accounts.services.taking_over import advance_ids
 from config.families import FAMILIES
 from config.quickstart import demo, guide
@@ -179,6 +182,34 @@ def test_the_demo_company_has_something_of_everything(company: Organization) -> 
     assert units == {("usable", True): 14, ("usable", False): 6, ("expired", False): 1}
     lengths = [session.template.modules.count() for session in ProgramSession.objects.of(company)]
     assert (min(lengths), max(lengths)) == (5, 12)
+
+
+def test_the_demo_company_has_groups_of_people(company: Organization) -> None:
+    groups = {group.name: set(group.people.all()) for group in Group.objects.of(company)}
+    people = Person.objects.of(company)
+    drivers = set(people.filter(kind=PersonKind.DRIVER))
+    assert {name: len(inside) for name, inside in groups.items()} == {
+        "Drivers": 75,
+        "Night shift": 38,
+        "Office": 74,
+        "Warehouse Hamburg": 145,
+    }
+    assert groups["Drivers"] == drivers
+    assert sum(not person.active for person in drivers) == 3
+    assert groups["Night shift"] < groups["Warehouse Hamburg"]
+    assert groups["Warehouse Hamburg"] | groups["Office"] == set(people.filter(active=True)) - drivers
+    assert groups["Warehouse Hamburg"] & groups["Office"] == set()
+    assert group_people(Group.objects.of(company).get(name="Drivers")).count() == 72
+
+
+def test_the_next_group_can_be_made(company: Organization) -> None:
+    with transaction.atomic():
+        person = Person.objects.of(company)[0]
+        made = create_group(organization=company, actor=Actor.system(), name="Visitors", people=[person])
+        assert (made.pk, GroupMember.objects.get(group=made).pk) == (5, 333)
+        transaction.set_rollback(True)
+    advance_ids(Group, 4)  # A sequence of PostgreSQL is not taken back.
+    advance_ids(GroupMember, 332)
 
 
 def test_some_sessions_of_the_demo_company_are_full_and_some_have_seats(company: Organization) -> None:

@@ -1,139 +1,422 @@
-"""unassign and mark_overdue: every outcome, the exit status, and what is written."""
+"""unassign: which records it takes, every outcome of a row, the exit status, and what is written."""
 
+import csv
+import hashlib
+import io
+import json
 import signal
-from collections.abc import Callable
-from datetime import timedelta
+import sys
+from collections.abc import Callable, Iterator
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
 import time_machine
-from django.core.management import call_command
-from django.core.management.base import CommandError
-from django.utils import timezone
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from accounts.actors import Actor
-from accounts.errors import Busy
-from accounts.models import Organization
-from enrollments.services.enrolling import enroll
+from accounts.bulk import InputRow, RowOutcome
+from accounts.models import BulkOperation, Organization, Person
+from accounts.services.people import update_organization
+from enrollments.models import Course
+from enrollments.services.catalogue import update_course
+from tests.acts import assign, attempt, complete, enroll, owed, progress
 from tests.commands import Outcome, outcome
-from tests.factories import CourseFactory, OrganizationFactory, PersonFactory, SessionFactory, UnitFactory
-from training.management.commands import mark_overdue as command
+from tests.factories import (
+    CourseFactory,
+    OrganizationFactory,
+    PersonFactory,
+    SessionFactory,
+    UnitFactory,
+    UserFactory,
+)
+from tests.snapshots import NOW
+from tests.training import operations as written
+from training.errors import TooManyAtOnce
 from training.models import TrainSession
-from training.services import bulk, records
+from training.services import unassigning
+from training.services.records import unassign
+from training.services.unassigning import OpenRecords, unassign_acceptable
+from training.wording import describe
 
 ACTOR = Actor.system()
 Run = Callable[..., Outcome]
 
 
+@pytest.fixture(autouse=True)
+def clock() -> Iterator[time_machine.Traveller]:
+    with time_machine.travel(NOW, tick=False) as travel:
+        yield travel
+
+
 @pytest.fixture
 def run(organization: Organization, capsys: pytest.CaptureFixture[str]) -> Run:
-    """The command on this organization."""
+    """The command on this organization, of as many records as it is given."""
 
-    def call(*, organization: str = organization.slug, reason: str = "moved on", **options: Any) -> Outcome:
-        return outcome(capsys, "unassign", organization=organization, reason=reason, **options)
+    def call(
+        *, organization: str = organization.slug, reason: str = "moved on", max_percent: str = "100", **options: Any
+    ) -> Outcome:
+        return outcome(capsys, "unassign", organization=organization, reason=reason, max_percent=max_percent, **options)
 
     return call
 
 
+def course_of(organization: Organization, **fields: Any) -> Course:
+    return CourseFactory.create(organization=organization, **fields)
+
+
+def person_of(organization: Organization, **fields: Any) -> Person:
+    return PersonFactory.create(organization=organization, **fields)
+
+
 def assigned(organization: Organization, **course: Any) -> TrainSession:
-    return records.assign(
-        organization=organization,
-        actor=ACTOR,
-        course_id=CourseFactory.create(organization=organization, **course).pk,
-        person_ids=[PersonFactory.create(organization=organization).pk],
-    )[0].record
+    return owed(course_of(organization, **course), person_of(organization))
 
 
 def completed(organization: Organization) -> TrainSession:
-    record = assigned(organization)
-    return records.complete(organization=organization, actor=ACTOR, record_id=record.pk)
+    return complete(assigned(organization))
 
 
-def states() -> list[dict[str, Any]]:
-    return [{**row} for row in TrainSession.objects.order_by("pk").values()]
+def taken() -> set[int]:
+    return {pk for pk, row in written.records().items() if row["unassigned_at"] is not None}
+
+
+def ending(rest: str = "") -> str:
+    number = written.last_operation()
+    return f" Operation {number}.\nmanage.py undo {number} restores what it took away.\n{rest}"
+
+
+# Of a list or a file.
 
 
 def test_unassign_takes_back_all_of_a_list(organization: Organization, run: Run) -> None:
     first, second, kept = (assigned(organization) for _ in range(3))
-    assert run(ids=f"{second.pk}, {first.pk},") == Outcome(0, "2 unassigned, 0 refused.\n", "")
-    rows = TrainSession.objects.order_by("pk").values_list("pk", "unassigned_at", "unassign_reason")
-    assert [(pk, at is not None, reason) for pk, at, reason in rows] == [
-        (first.pk, True, "moved on"),
-        (second.pk, True, "moved on"),
-        (kept.pk, False, ""),
+    before = written.records()
+    assert run(ids=f"{second.pk}, {first.pk},") == Outcome(0, f"2 unassigned, 0 refused.{ending()}", "")
+    after = written.records()
+    assert len({after[one.pk]["updated_at"] for one in (first, second)}) == 1
+    assert after[first.pk]["updated_at"] > before[kept.pk]["updated_at"]
+    for one in (first, second):
+        before[one.pk] |= {
+            "unassigned_at": NOW,
+            "unassign_reason": "moved on",
+            "updated_at": after[one.pk]["updated_at"],
+        }
+    assert after == before
+
+
+def test_unassign_records_what_it_did(organization: Organization, run: Run, tmp_path: Path) -> None:
+    course = course_of(organization, uses_units=True)
+    unit = UnitFactory.create(organization=organization, course=course)
+    held, plain, history = owed(course, person_of(organization)), assigned(organization), completed(organization)
+    file = tmp_path / "records.csv"
+    file.write_text(f"id\n {held.pk}\n{plain.pk}\n0{plain.pk}\n{history.pk}\n", encoding="utf-8")
+    staff = UserFactory.create(organization=organization)
+    assert run(file=file, staff=staff.email).status == 2
+    assert written.operations() == [
+        {
+            "organization_id": organization.pk,
+            "kind": "unassign",
+            "reason": "moved on",
+            "details": {
+                "run_by": "somebody",
+                "file": str(file),
+                "sha256": hashlib.sha256(file.read_bytes()).hexdigest(),
+                "max_percent": "100",
+            },
+            "undoes_id": None,
+            "counts": {"unassigned": 2, "repeated": 1, "refused": 1},
+            "created_by": f"user-{staff.pk}",
+            "created_at": NOW,
+            "finished_at": NOW,
+        }
     ]
+    trimmed = "Spaces around id were left out."
+    assert written.lines(written.last_operation()) == [
+        (2, str(held.pk), "unassigned", trimmed, held.pk, {"unit": unit.pk}),
+        (3, str(plain.pk), "unassigned", "", plain.pk, None),
+        (4, str(plain.pk), "repeated", "Line 3 names the same train session.", None, None),
+        (5, str(history.pk), "refused", "Is completed; it stays as it is.", None, None),
+    ]
+    assert {row["updated_by"] for row in written.records().values() if row["unassigned_at"]} == {f"user-{staff.pk}"}
+
+
+def test_unassign_bears_the_instant_of_its_operation(
+    organization: Organization, run: Run, clock: time_machine.Traveller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An undo knows the records by it."""
+    monkeypatch.setattr(unassigning, "BATCH", 1)
+    made = [assigned(organization) for _ in range(3)]
+
+    def later(writer: Any, rows: Any, first: Any, real: Any = unassigning._sorted_out) -> Any:  # noqa: SLF001
+        clock.shift(timedelta(seconds=1))
+        return real(writer, rows, first)
+
+    monkeypatch.setattr(unassigning, "_sorted_out", later)
+    assert run(ids=",".join(str(one.pk) for one in made)).status == 0
+    operation = BulkOperation.objects.get()
+    instants = {row["unassigned_at"] for row in written.records().values()}
+    assert (instants, operation.created_at, operation.finished_at) == ({NOW}, NOW, NOW + timedelta(seconds=3))
 
 
 MIXED_REPORT = """\
-row 3, {completed}: is completed; it stays as it is.
-row 4, {foreign}: there is no such train session, or it is unassigned already.
-row 5, {gone}: there is no such train session, or it is unassigned already.
-row 7, abc: there is no such train session, or it is unassigned already.
-row 8, (blank): there is no such train session, or it is unassigned already.
-row 9, {huge}: there is no such train session, or it is unassigned already.
-1 unassigned, 6 refused, 1 repeated.
-"""
+line 3, {completed}: Is completed; it stays as it is.
+line 4, {foreign}: There is no such train session, or it is unassigned already.
+line 5, {gone}: There is no such train session, or it is unassigned already. Spaces around id were left out.
+line 7, abc: There is no such train session, or it is unassigned already.
+line 8, (blank): There is no such train session, or it is unassigned already.
+line 9, {huge}: There is no such train session, or it is unassigned already.
+line 10, {completed}: Is completed; it stays as it is.
+1 unassigned, 7 refused, 1 repeated."""
 
 
-@pytest.mark.parametrize("dry_run", [False, True])
-def test_unassign_reports_each_row_refused_and_does_the_rest(
-    organization: Organization, run: Run, tmp_path: Path, *, dry_run: bool
-) -> None:
+@pytest.fixture
+def mixed(organization: Organization, tmp_path: Path) -> tuple[Path, dict[str, Any]]:
+    """A file with a row of every outcome, and what its rows are called."""
     open_record, history, gone = assigned(organization), completed(organization), assigned(organization)
     foreign = assigned(OrganizationFactory.create())
-    records.unassign(organization=organization, actor=ACTOR, ids=[gone.pk], reason="before")
-    keys = {"completed": history.pk, "foreign": foreign.pk, "gone": gone.pk, "huge": "9" * 25}
+    unassign(organization=organization, actor=ACTOR, ids=[gone.pk], reason="before")
     file = tmp_path / "records.csv"
     file.write_text(
         f'person,id\nAda,{open_record.pk}\nBob,{history.pk}\nCy,{foreign.pk}\n"Di", {gone.pk} \n'
-        f"Ada,00{open_record.pk}\nEd,abc\nFlo\nGus,{keys['huge']}\n",
+        f"Ada,00{open_record.pk}\nEd,abc\nFlo\nGus,{'9' * 25}\nBob,{history.pk}\n",
         encoding="utf-8-sig",
     )
-    before = states()
-    report = MIXED_REPORT.format(**keys) + ("Dry run: nothing was written.\n" if dry_run else "")
-    assert run(file=file, dry_run=dry_run) == Outcome(2, report, "")
-    after = states()
-    changed = [new["id"] for old, new in zip(before, after, strict=True) if old != new]
-    assert changed == ([] if dry_run else [open_record.pk])
+    keys = {"completed": history.pk, "foreign": foreign.pk, "gone": gone.pk, "huge": "9" * 25}
+    return file, {**keys, "open": open_record.pk}
+
+
+def test_unassign_reports_each_row_refused_and_does_the_rest(mixed: tuple[Path, dict[str, Any]], run: Run) -> None:
+    file, keys = mixed
+    before = taken()
+    result = run(file=file)
+    assert result == Outcome(2, MIXED_REPORT.format(**keys) + ending(), "")
+    assert taken() - before == {keys["open"]}
+
+
+def test_unassign_dry_run_reports_the_same_and_writes_nothing(
+    mixed: tuple[Path, dict[str, Any]], run: Run, tmp_path: Path
+) -> None:
+    file, keys = mixed
+    before = written.records()
+    report = MIXED_REPORT.format(**keys)
+    dry, wet = tmp_path / "dry.csv", tmp_path / "wet.csv"
+    assert run(file=file, dry_run=True, report=dry) == Outcome(2, f"{report}\nDry run: nothing was written.\n", "")
+    assert (written.records(), written.operations()) == (before, [])
+    assert run(file=file, report=wet).status == 2
+    assert dry.read_text() == wet.read_text()
+
+
+def test_unassign_reads_standard_input_as_a_file(
+    organization: Organization, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record = assigned(organization)
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(f"id\n{record.pk}\n".encode())))
+    assert run(stdin="-").status == 0
+    assert (taken(), written.operations()[0]["details"]["file"]) == ({record.pk}, "standard input")
+
+
+def test_unassign_writes_a_line_of_the_report_for_every_row(
+    organization: Organization, run: Run, tmp_path: Path
+) -> None:
+    record, history = assigned(organization), completed(organization)
+    report = tmp_path / "report.csv"
+    assert run(ids=f"{record.pk},{record.pk},{history.pk},=1", report=report).status == 2
+    with report.open(newline="", encoding="utf-8") as file:
+        assert list(csv.reader(file)) == [
+            ["line", "key", "outcome", "reason"],
+            ["1", str(record.pk), "unassigned", ""],
+            ["2", str(record.pk), "repeated", "Line 1 names the same train session."],
+            ["3", str(history.pk), "refused", "Is completed; it stays as it is."],
+            ["4", "'=1", "refused", "There is no such train session, or it is unassigned already."],
+        ]
+
+
+@pytest.mark.parametrize("dry_run", [False, True])
+def test_unassign_says_the_same_as_json(organization: Organization, run: Run, *, dry_run: bool) -> None:
+    record, history = assigned(organization), completed(organization)
+    result = run(ids=f"{record.pk},{history.pk}", json=True, dry_run=dry_run)
+    reason = "Is completed; it stays as it is."
+    assert (result.status, json.loads(result.out)) == (
+        2,
+        {
+            "operation": None if dry_run else written.last_operation(),
+            "dry_run": dry_run,
+            "interrupted": False,
+            "rows": 2,
+            "counts": {"unassigned": 1, "refused": 1},
+            "stopped": "",
+            "refused": [{"line": 2, "key": str(history.pk), "outcome": "refused", "reason": reason}],
+            "refused_left_out": 0,
+        },
+    )
 
 
 def test_unassign_again_changes_nothing(organization: Organization, run: Run) -> None:
     record = assigned(organization)
     run(ids=str(record.pk))
-    before = states()
-    assert run(ids=str(record.pk), reason="again") == Outcome(
+    before = written.records()
+    result = run(ids=str(record.pk), reason="again")
+    number = written.last_operation()
+    assert result == Outcome(
         1,
-        f"row 1, {record.pk}: there is no such train session, or it is unassigned already.\n0 unassigned, 1 refused.\n",
+        f"line 1, {record.pk}: There is no such train session, or it is unassigned already.\n"
+        f"0 unassigned, 1 refused. Operation {number}.\n",
         "Nothing was unassigned.",
     )
-    assert states() == before
+    assert (written.records(), [row["counts"] for row in written.operations()]) == (
+        before,
+        [{"unassigned": 1}, {"refused": 1}],
+    )
 
 
 def test_unassign_leaves_the_seat(organization: Organization, run: Run) -> None:
-    session = SessionFactory.create(course=CourseFactory.create(organization=organization))
-    person = PersonFactory.create(organization=organization)
-    (enrollment,) = enroll(
-        organization=organization, actor=ACTOR, session_id=session.pk, person_ids=[person.pk]
-    ).enrollments
+    session = SessionFactory.create(course=course_of(organization))
+    (enrollment,) = enroll(session, person_of(organization))
     assert run(ids=str(TrainSession.objects.get().pk)).status == 0
     enrollment.refresh_from_db()
     assert (enrollment.status, enrollment.cancelled_at) == ("enrolled", None)
 
 
+def test_unassign_gives_the_unit_back(organization: Organization, run: Run) -> None:
+    course = course_of(organization, uses_units=True)
+    unit = UnitFactory.create(organization=organization, course=course)
+    record = owed(course, person_of(organization))
+    assert run(ids=str(record.pk)).status == 0
+    record.refresh_from_db()
+    unit.refresh_from_db()
+    assert (record.unit, hasattr(unit, "train_session")) == (None, False)
+
+
+# Of filters.
+
+
+@pytest.fixture
+def ledger(organization: Organization) -> dict[str, int]:
+    """Records by what they are, and one of each in another organization."""
+    safety, quality = course_of(organization, code="SAFE"), course_of(organization, code="QUAL")
+    ada, bob = person_of(organization, username="ada"), person_of(organization, username="bob")
+    update_organization(actor=ACTOR, organization=organization, changes={"time_zone": "Asia/Tokyo"})
+    # The first of April begins in Tokyo at 15:00 UTC of the day before.
+    midnight = datetime(2027, 3, 31, 15, tzinfo=UTC)
+    made = {
+        "ada safe": assign(safety, ada, due_at=midnight - timedelta(microseconds=1))[0].record,
+        "ada qual": assign(quality, ada)[0].record,
+        "bob safe": assign(safety, bob, due_at=midnight)[0].record,
+        "bob qual": assign(quality, bob, due_at=NOW + timedelta(days=1))[0].record,
+        "cy safe": owed(safety, person_of(organization, username="cy")),
+        "di safe": owed(safety, person_of(organization, username="di")),
+    }
+    progress(made["ada qual"], percent_complete=10)
+    attempt(made["bob qual"], 10, passed=False)
+    complete(made["cy safe"])
+    unassign(organization=organization, actor=ACTOR, ids=[made["di safe"].pk])
+    other = OrganizationFactory.create()
+    owed(course_of(other, code="SAFE"), person_of(other, username="ada"))
+    return {name: record.pk for name, record in made.items()}
+
+
+OF_FILTERS: list[tuple[dict[str, str], set[str]]] = [
+    ({"course": "SAFE"}, {"ada safe", "bob safe"}),
+    ({"course": "QUAL"}, {"ada qual", "bob qual"}),
+    ({"username": "ada"}, {"ada safe", "ada qual"}),
+    ({"username": "bob"}, {"bob safe", "bob qual"}),
+    ({"due_before": "2027-04-01"}, {"ada safe", "bob qual"}),
+    ({"due_before": "2027-04-02"}, {"ada safe", "bob safe", "bob qual"}),
+    ({"status": "assigned"}, {"ada safe", "bob safe"}),
+    ({"status": "in_progress"}, {"ada qual"}),
+    ({"status": "failed"}, {"bob qual"}),
+    ({"course": "SAFE", "username": "ada"}, {"ada safe"}),
+    ({"course": "SAFE", "due_before": "2027-04-01"}, {"ada safe"}),
+    ({"username": "bob", "status": "failed"}, {"bob qual"}),
+    ({"username": "bob", "due_before": "2027-04-01"}, {"bob qual"}),
+    ({"course": "QUAL", "username": "bob", "due_before": "2027-04-01", "status": "failed"}, {"bob qual"}),
+]
+
+
+@pytest.mark.parametrize(("filters", "names"), OF_FILTERS)
+def test_unassign_takes_the_open_records_for_which_all_filters_hold(
+    ledger: dict[str, int], run: Run, filters: dict[str, str], names: set[str]
+) -> None:
+    before = taken()
+    assert run(**filters) == Outcome(0, f"{len(names)} unassigned, 0 refused.{ending()}", "")
+    chosen = sorted(ledger[name] for name in names)
+    assert taken() - before == set(chosen)
+    assert [row["details"] for row in written.operations()] == [{"run_by": "somebody", **filters, "max_percent": "100"}]
+    assert written.lines(written.last_operation()) == [
+        (line, str(pk), "unassigned", "", pk, None) for line, pk in enumerate(chosen, start=1)
+    ]
+
+
 @pytest.mark.parametrize(
-    ("reason", "message"),
+    "filters", [{"course": "QUAL", "status": "assigned"}, {"username": "cy"}, {"due_before": "2027-03-01"}]
+)
+def test_unassign_leaves_no_trace_where_filters_select_nothing(
+    ledger: dict[str, int], run: Run, filters: dict[str, str]
+) -> None:
+    before = written.records()
+    assert run(**filters) == Outcome(
+        1, "0 unassigned, 0 refused.\n", "No open train session matches. Nothing was unassigned."
+    )
+    assert (written.records(), written.operations()) == (before, [])
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
     [
-        ("", "reason: Say why."),
-        ("  ", "reason: Say why."),
-        ("x" * 501, "reason: Ensure this value has at most 500 characters (it has 501)."),
+        ({}, "Give --ids, --file, - or a filter."),
+        ({"ids": "1", "course": "SAFE"}, "Give either --ids, --file or -, or filters, not both."),
+        ({"file": Path("x.csv"), "status": "failed"}, "Give either --ids, --file or -, or filters, not both."),
+        ({"stdin": "-", "username": "ada"}, "Give either --ids, --file or -, or filters, not both."),
+        ({"course": "NONE"}, "Unknown courses: NONE."),
+        ({"course": "safe"}, "Unknown courses: safe."),
+        ({"course": "SAFE", "username": "nobody"}, "Unknown employees: nobody."),
+        # As of a variable of the shell that is not set.
+        ({"course": ""}, "Unknown courses: ."),
+        ({"username": ""}, "Unknown employees: ."),
+        ({"ids": ""}, "The list is empty."),
+        ({"due_before": ""}, "--due-before  is no day. Write it as 2026-12-31."),
+        ({"due_before": "20261231"}, "--due-before 20261231 is no day. Write it as 2026-12-31."),
+        ({"due_before": "2026-02-30"}, "--due-before 2026-02-30 is no day. Write it as 2026-12-31."),
+        ({"course": "SAFE", "max_percent": "101"}, "--max-percent 101 is no number from 0 to 100."),
+        ({"course": "SAFE", "max_percent": "-1"}, "--max-percent -1 is no number from 0 to 100."),
+        ({"course": "SAFE", "max_percent": "NaN"}, "--max-percent NaN is no number from 0 to 100."),
+        ({"course": "SAFE", "staff": "x@example.com"}, "x@example.com is no active staff user of {slug}."),
+        ({"course": "SAFE", "organization": "nobody"}, "There is no organization 'nobody'."),
+        ({"course": "SAFE", "reason": ""}, "reason: Say why."),
+        ({"course": "SAFE", "reason": "  "}, "reason: Say why."),
+        (
+            {"course": "SAFE", "reason": "x" * 501},
+            "reason: Ensure this value has at most 500 characters (it has 501).",
+        ),
     ],
 )
-def test_unassign_needs_a_reason(organization: Organization, run: Run, reason: str, message: str) -> None:
-    record = assigned(organization)
-    before = states()
-    assert run(ids=str(record.pk), reason=reason) == Outcome(1, "", message)
-    assert states() == before
+def test_unassign_refuses_in_one_line_and_writes_nothing(
+    organization: Organization, ledger: dict[str, int], run: Run, options: dict[str, Any], message: str
+) -> None:
+    before = written.records()
+    assert run(**options) == Outcome(1, "", message.format(slug=organization.slug))
+    assert (written.records(), written.operations()) == (before, [])
+
+
+@pytest.mark.parametrize("status", ["completed", "Assigned", "unassigned"])
+def test_unassign_takes_the_open_states_only(
+    organization: Organization, capsys: pytest.CaptureFixture[str], status: str
+) -> None:
+    result = outcome(capsys, "unassign", f"--organization={organization.slug}", "--reason=x", f"--status={status}")
+    assert result.error == (
+        f"Error: argument --status: invalid choice: '{status}' (choose from 'assigned', 'in_progress', 'failed')"
+    )
+
+
+def test_unassign_takes_records_of_an_archived_course(organization: Organization, run: Run) -> None:
+    record = assigned(organization, code="OLD")
+    update_course(organization=organization, actor=ACTOR, course=record.course, changes={"status": "archived"})
+    assert run(course="OLD").status == 0
+    assert taken() == {record.pk}
 
 
 @pytest.mark.parametrize(
@@ -141,9 +424,10 @@ def test_unassign_needs_a_reason(organization: Organization, run: Run, reason: s
     [
         (b"", "{file} is empty."),
         (b"id\n", "{file} has no rows."),
-        (b"number\n1\n", "{file} needs one column id. Its header has: number."),
-        (b"id\n1\x00\n", "{file} has a NUL character in row 2."),
-        (b"id\n\xff\n", "{file} is not UTF-8. Save it as CSV UTF-8."),
+        (b"number\n1\n", "{file} needs a column id. Its header has: number."),
+        (b"id\n1\x00\n", "{file}, line 2: a NUL character. Save the file as CSV UTF-8."),
+        (b"id\n\xff\n", "{file}, line 2: not UTF-8. Save the file as CSV UTF-8."),
+        (b"id\n=1\n", "{file}, line 2: id begins with =, as a formula does. Write its value."),
     ],
 )
 def test_unassign_refuses_a_file_that_it_cannot_read_in_one_line(
@@ -152,105 +436,187 @@ def test_unassign_refuses_a_file_that_it_cannot_read_in_one_line(
     file = tmp_path / "records.csv"
     file.write_bytes(content)
     assert run(file=file) == Outcome(1, "", message.format(file=file))
+    assert written.operations() == []
 
 
-def test_unassign_refuses_an_organization_that_is_not_there(organization: Organization, run: Run) -> None:
-    assert run(organization="nobody", ids="1") == Outcome(1, "", "There is no organization 'nobody'.")
+# How many at once.
+
+
+def owing(organization: Organization, count: int, **course: Any) -> list[int]:
+    people = [person_of(organization) for _ in range(count)]
+    return [one.record.pk for one in assign(course_of(organization, **course), *people)]
+
+
+TOO_MANY = "This would unassign {}. Nothing was unassigned. Raise --max-percent if that is meant."
+
+
+@pytest.mark.parametrize(
+    ("count", "max_percent", "refused"),
+    [
+        (2, "10", ""),
+        (3, "10", "3 of 20 open records, 15 percent; the limit is 10"),
+        (3, "14.9", "3 of 20 open records, 15 percent; the limit is 14.9"),
+        (3, "14.99", "3 of 20 open records, 15 percent; the limit is 14.99"),
+        (3, "15.0", ""),
+        (1, "0", "1 of 20 open records, 5 percent; the limit is 0"),
+        (20, "99.9", "20 of 20 open records, 100 percent; the limit is 99.9"),
+        (20, "100", ""),
+    ],
+)
+@pytest.mark.parametrize("dry_run", [False, True])
+@pytest.mark.parametrize("by_filter", [False, True])
+def test_unassign_takes_no_more_at_once_than_allowed(
+    organization: Organization,
+    run: Run,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    count: int,
+    max_percent: str,
+    refused: str,
+    dry_run: bool,
+    by_filter: bool,
+) -> None:
+    """Of this organization's open records, counted before. The limit itself is allowed; rows in pieces count together."""
+    monkeypatch.setattr(unassigning, "BATCH", 2)
+    chosen = owing(organization, count, code="THIS")
+    owing(organization, 20 - count)
+    completed(organization)
+    assigned(OrganizationFactory.create())
+    before = written.records()
+    which = {"course": "THIS"} if by_filter else {"ids": ",".join(str(pk) for pk in chosen)}
+    result = run(**which, max_percent=max_percent, dry_run=dry_run)
+    if refused:
+        assert result == Outcome(1, "", TOO_MANY.format(refused))
+    else:
+        assert result.status == 0
+    if refused or dry_run:
+        assert (written.records(), written.operations()) == (before, [])
+    else:
+        assert taken() == set(chosen)
+
+
+def test_unassign_takes_a_tenth_at_most_unless_told_otherwise(
+    organization: Organization, capsys: pytest.CaptureFixture[str]
+) -> None:
+    chosen = owing(organization, 11)
+    options = {"organization": organization.slug, "reason": "x"}
+    message = TOO_MANY.format("2 of 11 open records, 18.2 percent; the limit is 10")
+    assert outcome(capsys, "unassign", **options, ids=f"{chosen[0]},{chosen[1]}") == Outcome(1, "", message)
+    assert outcome(capsys, "unassign", **options, ids=str(chosen[0])).status == 0
+    assert taken() == {chosen[0]}
+
+
+@pytest.mark.parametrize(
+    ("count", "of", "limit", "share"),
+    [
+        (120, 900, "10", "120 of 900 open records, 13.3 percent; the limit is 10."),
+        (10_004, 100_000, "10.0", "10,004 of 100,000 open records, 10.004 percent; the limit is 10."),
+        (1, 1, "99.50", "1 of 1 open record, 100 percent; the limit is 99.5."),
+    ],
+)
+def test_too_many_at_once_are_never_said_to_be_the_limit(count: int, of: int, limit: str, share: str) -> None:
+    refusal = TooManyAtOnce(count=count, of=of, limit=Decimal(limit))
+    assert describe(refusal) == f"This would unassign {share} Nothing was unassigned."
+
+
+def test_unassign_counts_no_row_twice_or_refused_against_the_limit(organization: Organization, run: Run) -> None:
+    chosen = owing(organization, 10)
+    assert run(ids=f"{chosen[0]},{chosen[0]},999999", max_percent="10").status == 2
+    assert taken() == {chosen[0]}
+
+
+@pytest.mark.parametrize("max_percent", ["0", "10"])
+def test_unassign_of_nothing_open_is_within_any_limit(organization: Organization, run: Run, max_percent: str) -> None:
+    history = completed(organization)
+    result = run(ids=str(history.pk), max_percent=max_percent)
+    assert (result.status, result.error) == (1, "Nothing was unassigned.")
+
+
+# At once, or not at all.
 
 
 def test_unassign_goes_through_a_long_list_in_pieces(
     organization: Organization, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """All in one transaction: they bear one stamp."""
-    monkeypatch.setattr(bulk, "BATCH", 2)
-    made = [assigned(organization) for _ in range(5)]
-    assert run(ids=",".join(str(record.pk) for record in made)) == Outcome(0, "5 unassigned, 0 refused.\n", "")
+    """All in one transaction: they bear one stamp. A repetition is known across the pieces."""
+    monkeypatch.setattr(unassigning, "BATCH", 2)
+    made = owing(organization, 5)
+    assert run(ids=",".join(str(pk) for pk in [*made, made[0]])) == Outcome(
+        0, f"5 unassigned, 0 refused, 1 repeated.{ending()}", ""
+    )
     assert TrainSession.objects.values("updated_at").distinct().count() == 1
+    assert [line[0] for line in written.lines(written.last_operation())] == [1, 2, 3, 4, 5, 6]
 
 
-def test_unassign_interrupted_leaves_nothing_and_says_so(
+def test_unassign_goes_through_what_filters_select_in_pieces(
     organization: Organization, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made = [assigned(organization) for _ in range(3)]
-    monkeypatch.setattr(bulk, "BATCH", 1)
-    real = records.what_is_not_open
-    asked: list[list[int]] = []
-
-    def interrupted(*, organization: Organization, ids: list[int]) -> Any:
-        asked.append(ids)
-        if len(asked) == 2:
-            signal.raise_signal(signal.SIGINT)
-        return real(organization=organization, ids=ids)
-
-    monkeypatch.setattr(bulk, "what_is_not_open", interrupted)
-    before = states()
-    assert run(ids=",".join(str(record.pk) for record in made)) == Outcome(1, "", "Interrupted. Nothing was done.")
-    assert (states(), asked) == (before, [[made[0].pk], [made[1].pk]])
+    monkeypatch.setattr(unassigning, "BATCH", 2)
+    made = owing(organization, 5)
+    assert run(status="assigned").status == 0
+    assert [line[:2] for line in written.lines(written.last_operation())] == [
+        (line, str(pk)) for line, pk in enumerate(made, start=1)
+    ]
 
 
-def due(organization: Organization, days: int) -> TrainSession:
-    record = assigned(organization)
-    at = timezone.now() + timedelta(days=days)
-    return records.change_due(organization=organization, actor=ACTOR, record_ids=[record.pk], due_at=at)[0]
-
-
-def overdue() -> set[int]:
-    return set(TrainSession.objects.filter(overdue=True).values_list("pk", flat=True))
-
-
-def test_mark_overdue_records_what_fell_due_in_all_organizations(
-    organization: Organization, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_unassign_interrupted_leaves_nothing_and_says_so(
+    organization: Organization, run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, *, number: signal.Signals
 ) -> None:
-    here, there, later = due(organization, 1), due(OrganizationFactory.create(), 1), due(organization, 3)
-    with time_machine.travel(timezone.now() + timedelta(days=2)):
-        call_command("mark_overdue")
-        assert (capsys.readouterr().out, overdue()) == ("2 train sessions fell due.\n", {here.pk, there.pk})
-        before = states()
-        call_command("mark_overdue")
-    assert (capsys.readouterr().out, states()) == ("0 train sessions fell due.\n", before)
-    assert later.pk not in overdue()
+    made = owing(organization, 3)
+    monkeypatch.setattr(unassigning, "BATCH", 1)
+    seen: list[int] = []
+
+    def interrupted(writer: Any, rows: list[InputRow], first: Any, real: Any = unassigning._sorted_out) -> Any:  # noqa: SLF001
+        seen.extend(row.line for row in rows)
+        if seen == [1, 2]:
+            signal.raise_signal(number)
+        return real(writer, rows, first)
+
+    monkeypatch.setattr(unassigning, "_sorted_out", interrupted)
+    before = written.records()
+    report = tmp_path / "report.csv"
+    result = run(ids=",".join(str(pk) for pk in made), report=report)
+    assert result == Outcome(1, "", "Interrupted. Nothing was done.")
+    assert (written.records(), written.operations(), seen, list(tmp_path.iterdir())) == (before, [], [1, 2], [])
 
 
-def test_mark_overdue_of_one_organization_leaves_the_others(
-    organization: Organization, capsys: pytest.CaptureFixture[str]
-) -> None:
-    here, _there = due(organization, 1), due(OrganizationFactory.create(), 1)
-    with time_machine.travel(timezone.now() + timedelta(days=2)):
-        call_command("mark_overdue", organization=organization.slug)
-    assert (capsys.readouterr().out, overdue()) == ("1 train session fell due.\n", {here.pk})
+@pytest.mark.parametrize("by_filter", [False, True])
+def test_unassign_asks_as_often_for_many_rows_as_for_one(organization: Organization, *, by_filter: bool) -> None:
+    def queries(count: int) -> int:
+        made = owing(organization, count, code=f"C-{count}")
+        which: Any = (
+            OpenRecords(course_code=f"C-{count}")
+            if by_filter
+            else [InputRow(line, {"id": str(pk)}) for line, pk in enumerate(made, start=1)]
+        )
+        with CaptureQueriesContext(connection) as asked:
+            done = unassign_acceptable(
+                organization=organization, actor=ACTOR, which=which, reason="x", max_percent=Decimal(100)
+            )
+        assert done.counts == {"unassigned": count}
+        return len(asked)
+
+    assert queries(1) == queries(50)
 
 
-def test_mark_overdue_goes_on_past_a_busy_organization(
-    organization: Organization, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    here, there = due(organization, 1), due(OrganizationFactory.create(), 1)
-    real = records.mark_overdue
-
-    def mark_overdue(*, organization: Organization, actor: Actor) -> int:
-        if organization == here.organization:
-            raise Busy
-        return real(organization=organization, actor=actor)
-
-    monkeypatch.setattr(command, "mark_overdue", mark_overdue)
-    with time_machine.travel(timezone.now() + timedelta(days=2)), pytest.raises(CommandError) as error:
-        call_command("mark_overdue")
-    assert (str(error.value), error.value.returncode) == (f"{organization.slug}: The ledger is busy. Try again.", 1)
-    assert (capsys.readouterr().out, overdue()) == ("1 train session fell due.\n", {there.pk})
+def test_unassign_tells_of_rows_in_their_order(organization: Organization, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(unassigning, "BATCH", 2)
+    made = owing(organization, 3)
+    told: list[list[RowOutcome]] = []
+    unassign_acceptable(
+        organization=organization,
+        actor=ACTOR,
+        which=OpenRecords(due_before=None),
+        reason="x",
+        max_percent=Decimal(100),
+        tell=lambda outcomes: told.append([*outcomes]),
+    )
+    assert [[one.target_id for one in piece] for piece in told] == [made[:2], made[2:]]
 
 
-def test_mark_overdue_refuses_an_organization_that_is_not_there(db: None) -> None:
-    with pytest.raises(CommandError, match=r"\AThere is no organization 'nobody'\.\Z"):
-        call_command("mark_overdue", organization="nobody")
-
-
-def test_unassign_gives_the_unit_back(organization: Organization, run: Run) -> None:
-    course = CourseFactory.create(organization=organization, uses_units=True)
-    unit = UnitFactory.create(organization=organization, course=course)
-    person = PersonFactory.create(organization=organization)
-    record = records.assign(organization=organization, actor=ACTOR, course_id=course.pk, person_ids=[person.pk])[
-        0
-    ].record
-    assert run(ids=str(record.pk)).status == 0
-    record.refresh_from_db()
-    unit.refresh_from_db()
-    assert (record.unit, hasattr(unit, "train_session")) == (None, False)
+def test_unassign_by_a_day_at_the_calendars_end_takes_all_that_are_due(organization: Organization, run: Run) -> None:
+    due, _not_due = assigned(organization), assigned(organization)
+    TrainSession.objects.filter(pk=due.pk).update(due_at=NOW)
+    assert run(due_before=date.max.isoformat()).status == 0
+    assert taken() == {due.pk}
