@@ -14,14 +14,13 @@ def insert_columns(
     Columns that neither names get their field's default. On PostgreSQL it is one statement over arrays, for a third of
     what `bulk_create` costs, most of which is preparing every value of every row by itself.
     """
-    count = len(next(iter(each.values())))
+    if not next(iter(each.values())):
+        return []
     if connection.vendor != "postgresql":
         names = [*each]
         rows = (dict(zip(names, values, strict=True)) for values in zip(*each.values(), strict=True))
         made = model._default_manager.bulk_create([model(**same, **row) for row in rows])  # noqa: SLF001 - Django's documented name
         return [row.pk for row in made]
-    if not count:
-        return []
     return _insert_arrays(model, same, each)
 
 
@@ -39,7 +38,9 @@ def _insert_arrays(model: type[models.Model], same: Mapping[str, Any], each: Map
             selected.append(f"given.{column}")
             names.append(column)
             arrays.append(f"%s::{kind}[]")
-            lists.append(list(each[field.attname]))
+            values = each[field.attname]
+            as_json = isinstance(field, models.JSONField)
+            lists.append([field.get_db_prep_save(value, connection) for value in values] if as_json else list(values))
         else:
             selected.append(f"%s::{kind}")
             value = same[field.attname] if field.attname in same else field.get_default()

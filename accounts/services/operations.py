@@ -12,6 +12,7 @@ from django.utils import timezone
 from accounts.actors import Actor
 from accounts.bulk import Done, RowOutcome, Tell
 from accounts.models import BulkOperation, BulkRow, OperationKind, Organization
+from accounts.services.inserting import insert_columns
 from accounts.transactions import write
 
 KEY_LENGTH = 200
@@ -40,18 +41,17 @@ def begin(
 
 
 def record(operation: BulkOperation, outcomes: Sequence[RowOutcome]) -> None:
-    BulkRow.objects.bulk_create(
-        BulkRow(
-            organization_id=operation.organization_id,
-            operation_id=operation.pk,
-            line=one.line,
-            key=one.key[:KEY_LENGTH],
-            outcome=one.outcome,
-            reason=one.reason,
-            target_id=one.target_id,
-            before=one.before,
-        )
-        for one in outcomes
+    insert_columns(
+        BulkRow,
+        same={"organization_id": operation.organization_id, "operation_id": operation.pk},
+        each={
+            "line": [one.line for one in outcomes],
+            "key": [one.key[:KEY_LENGTH] for one in outcomes],
+            "outcome": [one.outcome.value for one in outcomes],
+            "reason": [one.reason for one in outcomes],
+            "target_id": [one.target_id for one in outcomes],
+            "before": [one.before for one in outcomes],
+        },
     )
     counts = Counter(operation.counts) + Counter(one.outcome.value for one in outcomes)
     operation.counts = dict(counts)

@@ -22,27 +22,31 @@ CHUNK = 20  # Rows in one transaction: many transactions to be killed between an
 
 def prepare(*slugs: str) -> None:
     """Organizations that all have the same rows before an import."""
-    from tests.acts import ACTOR  # noqa: PLC0415 - models can be imported once Django is set up
+    from accounts.transactions import write  # noqa: PLC0415 - models can be imported once Django is set up
+    from tests.acts import ACTOR  # noqa: PLC0415
     from tests.factories import CourseFactory, OrganizationFactory, PersonFactory  # noqa: PLC0415
     from training.services import records  # noqa: PLC0415
 
-    for slug in slugs:
-        organization = OrganizationFactory.create(slug=slug)
-        courses = [
-            CourseFactory.create(organization=organization, code=f"C{number}", title="Before", certificate_months=12)
-            for number in range(5)
-        ]
-        for number in range(0, 60, 3):
-            person = PersonFactory.create(
-                organization=organization,
-                employee_id=f"E{number}",
-                last_name="Before",
-                username=f"e{number}",
-                mail=f"e{number}@example.com",
-            )
-            records.assign(
-                organization=organization, actor=ACTOR, course_id=courses[number % 5].pk, person_ids=[person.pk]
-            )
+    with write():
+        for slug in slugs:
+            organization = OrganizationFactory.create(slug=slug)
+            courses = [
+                CourseFactory.create(
+                    organization=organization, code=f"C{number}", title="Before", certificate_months=12
+                )
+                for number in range(5)
+            ]
+            for number in range(0, 60, 3):
+                person = PersonFactory.create(
+                    organization=organization,
+                    employee_id=f"E{number}",
+                    last_name="Before",
+                    username=f"e{number}",
+                    mail=f"e{number}@example.com",
+                )
+                records.assign(
+                    organization=organization, actor=ACTOR, course_id=courses[number % 5].pk, person_ids=[person.pk]
+                )
 
 
 def command(*arguments: str) -> int:

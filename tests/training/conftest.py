@@ -1,14 +1,20 @@
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
 import time_machine
 
+from accounts.actors import Actor
+from accounts.bulk import InputRow
 from accounts.models import Organization
 from tests.commands import Outcome, outcome
 from tests.snapshots import NOW
 from tests.training.imports import HEADER, Import
+from tests.training.operations import MINUTE, Take
+from training.models import TrainSession
+from training.services.unassigning import unassign_acceptable
 
 
 @pytest.fixture
@@ -28,3 +34,31 @@ def run_import(organization: Organization, tmp_path: Path, capsys: pytest.Captur
 
     with time_machine.travel(NOW, tick=False):
         yield call
+
+
+@pytest.fixture
+def clock() -> Iterator[time_machine.Traveller]:
+    """It stands at NOW until it is moved."""
+    with time_machine.travel(NOW, tick=False) as travel:
+        yield travel
+
+
+@pytest.fixture
+def take(organization: Organization, clock: time_machine.Traveller) -> Take:
+    """Unassign records, a minute later than what was; a minute later still begins what follows. Gives the operation."""
+
+    def call(*taken: TrainSession | int) -> int:
+        clock.shift(MINUTE)
+        ids = [one if isinstance(one, int) else one.pk for one in taken]
+        done = unassign_acceptable(
+            organization=organization,
+            actor=Actor.system(),
+            which=[InputRow(line, {"id": str(pk)}) for line, pk in enumerate(ids, start=1)],
+            reason="mistaken",
+            max_percent=Decimal(100),
+        )
+        clock.shift(MINUTE)
+        assert done.operation_id is not None
+        return done.operation_id
+
+    return call

@@ -3,8 +3,8 @@
 import csv
 import json
 import signal
-from collections.abc import Callable, Iterator
-from datetime import date, timedelta
+from collections.abc import Callable
+from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from django.test.utils import CaptureQueriesContext
 
 from accounts.actors import Actor
 from accounts.bulk import InputRow
-from accounts.models import BulkOperation, OperationKind, Organization, Person
+from accounts.models import BulkOperation, BulkRow, OperationKind, Organization, Person
 from accounts.services.operations import recording
 from accounts.services.people import update_person
 from enrollments.models import Course
@@ -31,28 +31,32 @@ from tests.factories import (
     PersonFactory,
     ProgramSessionFactory,
     SessionFactory,
-    UnitFactory,
     UserFactory,
 )
 from tests.snapshots import NOW
 from tests.training import operations as written
 from tests.training.feed import page
-from training.models import TrainSession, Unit
-from training.services import records, undoing
+from tests.training.operations import (
+    MINUTE,
+    Run,
+    Take,
+    of_units,
+    restored_all,
+    restored_none,
+    someone,
+    unit_of,
+    without_stamps,
+)
+from training.models import TrainSession
+from training.services import undoing
 from training.services.records import unassign
 from training.services.unassigning import unassign_acceptable
 from training.services.undoing import undo
 from training.services.writer import Completion, ledger_writer
 
 ACTOR = Actor.system()
-Run = Callable[..., Outcome]
-MINUTE = timedelta(minutes=1)
 
-
-@pytest.fixture(autouse=True)
-def clock() -> Iterator[time_machine.Traveller]:
-    with time_machine.travel(NOW, tick=False) as travel:
-        yield travel
+pytestmark = pytest.mark.usefixtures("clock")
 
 
 @pytest.fixture
@@ -73,60 +77,8 @@ def person(organization: Organization) -> Person:
     return PersonFactory.create(organization=organization)
 
 
-@pytest.fixture
-def take(organization: Organization, clock: time_machine.Traveller) -> Callable[..., int]:
-    """Unassign records, a minute later than what was; a minute later still begins what follows. Returns the operation."""
-
-    def call(*taken: TrainSession | int) -> int:
-        clock.shift(MINUTE)
-        ids = [one if isinstance(one, int) else one.pk for one in taken]
-        done = unassign_acceptable(
-            organization=organization,
-            actor=ACTOR,
-            which=[InputRow(line, {"id": str(pk)}) for line, pk in enumerate(ids, start=1)],
-            reason="mistaken",
-            max_percent=Decimal(100),
-        )
-        clock.shift(MINUTE)
-        assert done.operation_id is not None
-        return done.operation_id
-
-    return call
-
-
-Take = Callable[..., int]
-
-
-def unit_of(course: Course, **fields: Any) -> Unit:
-    return UnitFactory.create(organization=course.organization, course=course, **fields)
-
-
-def of_units(organization: Organization, code: str = "PAID") -> Course:
-    return CourseFactory.create(organization=organization, code=code, uses_units=True)
-
-
-def someone(course: Course) -> Person:
-    return PersonFactory.create(organization=course.organization)
-
-
 def restored(**changed: Any) -> dict[str, Any]:
     return {"unassigned_at": None, "unassign_reason": "", **changed}
-
-
-def all_done(count: int = 1) -> Outcome:
-    return Outcome(0, f"{count} restored, 0 refused. Operation {written.last_operation()}.\n", "")
-
-
-def refused(record: TrainSession, reason: str) -> Outcome:
-    report = f"line 1, {record.pk}: {reason}\n0 restored, 1 refused. Operation {written.last_operation()}.\n"
-    return Outcome(1, report, "Nothing was restored.")
-
-
-def without_stamps(rows: dict[int, dict[str, Any]]) -> dict[int, dict[str, Any]]:
-    return {
-        pk: {name: value for name, value in row.items() if name not in ("updated_at", "updated_by")}
-        for pk, row in rows.items()
-    }
 
 
 # What it restores.
@@ -149,7 +101,7 @@ def test_undo_restores_every_column_as_it_was(organization: Organization, run: R
     before = written.records()
     operation = take(held, started, failed, late, opened)
     taken = written.records()
-    assert run(operation) == all_done(5)
+    assert run(operation) == restored_all(5)
     after = written.records()
     assert without_stamps(after) == without_stamps(before)
     assert after[kept.pk] == before[kept.pk]
@@ -210,7 +162,7 @@ def test_undo_marks_overdue_what_fell_due_in_the_meantime(
     operation = take(falls, later)
     before = written.records()
     clock.move_to(due)
-    assert run(operation) == all_done(2)
+    assert run(operation) == restored_all(2)
     before[falls.pk] |= restored(overdue=True)
     before[later.pk] |= restored()
     assert without_stamps(written.records()) == without_stamps(before)
@@ -222,7 +174,7 @@ def test_undo_restores_records_of_a_course_archived_since(
     record = owed(course, someone(course))
     operation = take(record)
     update_course(organization=organization, actor=ACTOR, course=course, changes={"status": "archived"})
-    assert run(operation) == all_done()
+    assert run(operation) == restored_all()
     assert written.records()[record.pk]["unassigned_at"] is None
 
 
@@ -234,7 +186,7 @@ def test_undo_passes_over_a_completion_from_before_the_assignment(
     operation = take(record)
     with ledger_writer(organization, ACTOR) as writer:
         writer.enter([Completion(record.person_id, course, completed_on=NOW.date() - timedelta(days=1))])
-    assert run(operation) == all_done()
+    assert run(operation) == restored_all()
 
 
 def test_undo_passes_over_a_completion_before_the_unassign(course: Course, run: Run, take: Take) -> None:
@@ -242,7 +194,28 @@ def test_undo_passes_over_a_completion_before_the_unassign(course: Course, run: 
     someone_ = someone(course)
     complete(owed(course, someone_))
     operation = take(owed(course, someone_))
-    assert run(operation) == all_done()
+    assert run(operation) == restored_all()
+
+
+def test_undo_passes_over_history_entered_before_the_unassign(
+    organization: Organization, course: Course, run: Run, take: Take, clock: time_machine.Traveller
+) -> None:
+    """It was known when the record was still owed."""
+    record = owed(course, someone(course))
+    clock.shift(timedelta(days=2))
+    with ledger_writer(organization, ACTOR) as writer:
+        writer.enter([Completion(record.person_id, course, completed_on=NOW.date() + timedelta(days=1))])
+    assert run(take(record)) == restored_all()
+
+
+def test_undo_tells_before_from_after_within_one_instant(organization: Organization, course: Course, run: Run) -> None:
+    person = someone(course)
+    complete(owed(course, person))
+    record = owed(course, person)
+    rows = [InputRow(1, {"id": str(record.pk)})]
+    done = unassign_acceptable(organization=organization, actor=ACTOR, which=rows, reason="x", max_percent=Decimal(100))
+    assert done.operation_id is not None
+    assert run(done.operation_id) == restored_all()
 
 
 # What cannot be restored any more, and why.
@@ -341,7 +314,7 @@ def test_undo_says_what_cannot_be_restored_and_restores_the_rest(
 def test_undo_twice_changes_nothing_the_second_time(course: Course, run: Run, take: Take) -> None:
     record, done = owed(course, someone(course)), owed(course, someone(course))
     operation = take(record, done)
-    assert run(operation) == all_done(2)
+    assert run(operation) == restored_all(2)
     complete(done)
     before = written.records()
     result = run(operation)
@@ -362,135 +335,24 @@ def test_undo_of_two_unassigns_of_one_obligation_restores_the_first_undone(
     one = take(first)
     second = owed(course, person)
     two = take(second)
-    assert run(one) == all_done()
-    assert run(two) == refused(second, f"Was assigned anew as train session {first.pk}.")
+    assert run(one) == restored_all()
+    assert run(two) == restored_none(second, f"Was assigned anew as train session {first.pk}.")
 
 
-# Units.
-
-
-def test_undo_takes_the_very_unit_again_though_another_expires_first(
-    organization: Organization, run: Run, take: Take
-) -> None:
-    paid = of_units(organization)
-    unit = unit_of(paid, expires_on=date(2027, 6, 1))
-    record = owed(paid, someone(paid))
-    operation = take(record)
-    unit_of(paid, expires_on=date(2027, 5, 1))
-    assert run(operation) == all_done()
-    assert written.records()[record.pk]["unit_id"] == unit.pk
-
-
-def lost_to_somebody(unit: Unit, _clock: time_machine.Traveller) -> None:
-    owed(unit.course, someone(unit.course))
-
-
-def lost_by_expiry(_unit: Unit, clock: time_machine.Traveller) -> None:
-    clock.move_to(NOW + timedelta(days=32))
-
-
-def lost_to_another_course(unit: Unit, _clock: time_machine.Traveller) -> None:
-    changes = {"course": of_units(unit.organization, "OTHER")}
-    records.update_unit(organization=unit.organization, actor=ACTOR, unit=unit, changes=changes)
-
-
-LOST = [lost_to_somebody, lost_by_expiry, lost_to_another_course]
-
-
-@pytest.mark.parametrize("lose", LOST)
-def test_undo_takes_another_unit_where_the_very_one_is_lost(
-    organization: Organization,
-    run: Run,
-    take: Take,
-    clock: time_machine.Traveller,
-    lose: Callable[[Unit, time_machine.Traveller], None],
-) -> None:
-    """The one that expires first, among those that no record of the same unassign had."""
-    paid = of_units(organization)
-    unit = unit_of(paid, expires_on=date(2027, 4, 1))
-    record = owed(paid, someone(paid))
-    operation = take(record)
-    lose(unit, clock)
-    spare = [unit_of(paid, expires_on=date(2027, month, 1)) for month in (8, 7, 9)][1]
-    assert run(operation) == all_done()
-    assert written.records()[record.pk]["unit_id"] == spare.pk
-    assert written.lines(written.last_operation()) == [
-        (
-            1,
-            str(record.pk),
-            "restored",
-            f"Unit {unit.pk} is not free any more; it holds unit {spare.pk} now.",
-            record.pk,
-            None,
-        )
-    ]
-
-
-@pytest.mark.parametrize("lose", LOST)
-def test_undo_refuses_a_record_for_which_no_unit_is_free(
-    organization: Organization,
-    run: Run,
-    take: Take,
-    clock: time_machine.Traveller,
-    lose: Callable[[Unit, time_machine.Traveller], None],
-) -> None:
-    paid = of_units(organization)
-    unit = unit_of(paid, expires_on=date(2027, 4, 1))
-    record = owed(paid, someone(paid))
-    operation = take(record)
-    lose(unit, clock)
-    before = written.records()
-    assert run(operation) == refused(record, "There is no free unit of PAID.")
-    assert written.records() == before
-
-
-def test_undo_restores_without_a_unit_where_the_course_uses_none_any_more(
-    organization: Organization, run: Run, take: Take
-) -> None:
-    paid = of_units(organization)
-    unit = unit_of(paid)
-    record = owed(paid, someone(paid))
-    operation = take(record)
-    owed(paid, someone(paid))
-    update_course(organization=organization, actor=ACTOR, course=paid, changes={"uses_units": False})
-    assert run(operation) == all_done()
-    reason = f"Unit {unit.pk} is not free any more; the course uses none now."
-    assert written.lines(written.last_operation()) == [(1, str(record.pk), "restored", reason, record.pk, None)]
-    assert written.records()[record.pk]["unit_id"] is None
-
-
-@pytest.mark.parametrize("batch", [1, 2, 2000])
-@pytest.mark.parametrize("more", [0, 1])
-def test_undo_gives_nobody_the_unit_that_another_of_its_records_had(
-    organization: Organization, run: Run, take: Take, monkeypatch: pytest.MonkeyPatch, *, batch: int, more: int
-) -> None:
-    """Of three records the first has lost its unit. Where a fourth unit is free, the others get their own."""
-    monkeypatch.setattr(undoing, "BATCH", batch)
-    paid = of_units(organization)
-    units = [unit_of(paid, expires_on=date(2027, month, 1)) for month in (6, 7, 8)]
-    made = [owed(paid, someone(paid)) for _ in units]
-    operation = take(*made)
-    owed(paid, someone(paid))
-    spare = [unit_of(paid, expires_on=date(2028, 1, 1)) for _ in range(more)]
-    result = run(operation)
-    after = written.records()
-    held = [after[one.pk]["unit_id"] for one in made]
-    if more:
-        assert (result, held) == (all_done(3), [spare[0].pk, units[1].pk, units[2].pk])
-    else:
-        # One has to go without: whoever comes last of those that are judged together.
-        assert result.status == 2
-        assert sorted(unit for unit in held if unit) == [units[1].pk, units[2].pk]
-
-
-def test_undo_leaves_a_unit_to_the_course_that_it_is_of(organization: Organization, run: Run, take: Take) -> None:
-    first, second = of_units(organization, "ONE"), of_units(organization, "TWO")
-    units = [unit_of(first), unit_of(second)]
-    made = [owed(one, someone(one)) for one in (first, second)]
-    operation = take(*made)
-    owed(first, someone(first))
-    assert run(operation).out.startswith(f"line 1, {made[0].pk}: There is no free unit of ONE.\n1 restored, 1 refused.")
-    assert written.records()[made[1].pk]["unit_id"] == units[1].pk
+def test_undo_opens_one_record_at_most_for_a_person_and_course(course: Course, run: Run, take: Take) -> None:
+    """No unassign takes two. An operation that says so all the same does not break the ledger's rule."""
+    person = someone(course)
+    first = owed(course, person)
+    operation = take(first)
+    second = owed(course, person)
+    BulkRow.objects.filter(operation_id=take(second)).update(operation_id=operation, line=2)
+    TrainSession.objects.filter(pk=second.pk).update(unassigned_at=BulkOperation.objects.get(pk=operation).created_at)
+    assert run(operation) == Outcome(
+        2,
+        f"line 2, {second.pk}: Was assigned anew as train session {first.pk}.\n"
+        f"1 restored, 1 refused. Operation {written.last_operation()}.\n",
+        "",
+    )
 
 
 # What it can be asked.
@@ -545,7 +407,7 @@ def test_undo_leaves_other_organizations_alone(course: Course, run: Run, take: T
     unassign(organization=other.organization, actor=ACTOR, ids=[foreign.pk])
     operation = take(owed(course, someone(course)), foreign)
     before = written.records()[foreign.pk]
-    assert run(operation) == all_done()
+    assert run(operation) == restored_all()
     assert written.records()[foreign.pk] == before
 
 
@@ -591,7 +453,7 @@ def test_undo_goes_through_a_long_operation_in_pieces(
     before = written.records()
     operation = take(*made)
     monkeypatch.setattr(undoing, "BATCH", 2)
-    assert run(operation) == all_done(5)
+    assert run(operation) == restored_all(5)
     assert without_stamps(written.records()) == without_stamps(before)
     assert TrainSession.objects.values("updated_at").distinct().count() == 1
 

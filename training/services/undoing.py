@@ -50,7 +50,6 @@ def undo(
             kind=OperationKind.UNDO,
             details=details,
             undoes=operation,
-            at=writer.now,
             dry_run=dry_run,
             tell=tell,
         ) as recorded:
