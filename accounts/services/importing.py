@@ -3,6 +3,7 @@ again ends where an uninterrupted one does. Rows are told apart by natural keys:
 """
 
 import sqlite3
+import weakref
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -49,6 +50,7 @@ class FirstLines:
         self._lines = sqlite3.connect("", isolation_level=None)
         self._lines.execute("CREATE TABLE first (kind TEXT, value TEXT, line INTEGER, PRIMARY KEY (kind, value))")
         self._lines.execute("BEGIN")
+        weakref.finalize(self, self._lines.close)
 
     def of(self, kind: str, values: Collection[str]) -> dict[str, int]:
         """The lines of those of the values that were remembered."""

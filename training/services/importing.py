@@ -1,7 +1,7 @@
 """Taking in past training records from a file: completions, told apart by person, course and day of completion."""
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import date
@@ -13,16 +13,21 @@ from django.core.exceptions import ValidationError
 from django.utils import timezone
 
 from accounts.actors import Actor
-from accounts.bulk import InputRow, RowOutcome, noted
+from accounts.bulk import Done, InputRow, RowOutcome, Tell, noted, tell_nobody
 from accounts.days import day_end, day_of, day_start
 from accounts.errors import FieldsRefused
 from accounts.models import OperationKind, Organization, Outcome
 from accounts.selectors import people_by
-from accounts.services.importing import FirstLines
+from accounts.services.importing import FirstLines, import_rows
 from accounts.wording import describe
 from enrollments.models import Course
 from training.models import State, TrainSession
 from training.services.writer import Completion, LedgerWriter, Pair, ledger_writer
+
+# The columns of a file: who (the first of these that it has), what and when, and what may be known besides.
+PERSON_COLUMNS = ("employee_id", "username", "mail")
+RECORD_COLUMNS = ("course", "completed_on")
+VALUE_COLUMNS = ("score", "cert_expiry", "time_spent")
 
 _Taken = TypeVar("_Taken")
 
@@ -80,6 +85,31 @@ class _Ledger:
 
     completed: Mapping[tuple[int, int, date], _Completed]
     opened: Mapping[Pair, tuple[int, date]]  # The open record's id, and the day on which it was assigned.
+
+
+def import_records(
+    *,
+    organization: Organization,
+    actor: Actor,
+    columns: Collection[str],
+    rows: Iterable[InputRow],
+    details: dict[str, Any] | None = None,
+    dry_run: bool = False,
+    tell: Tell = tell_nobody,
+) -> Done:
+    """Take past completions in from the rows of a file with these columns, the first of PERSON_COLUMNS that it has
+    naming the person. Rows that cannot be taken in are refused, each with its reason. Raises Busy.
+    """
+    column = next(name for name in PERSON_COLUMNS if name in columns)
+    return import_rows(
+        organization=organization,
+        actor=actor,
+        importer=RecordImporter(organization=organization, actor=actor, column=column),
+        rows=rows,
+        details=details,
+        dry_run=dry_run,
+        tell=tell,
+    )
 
 
 class RecordImporter:
