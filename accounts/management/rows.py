@@ -191,7 +191,7 @@ class RowsCommand(BaseCommand):
         if interrupted:
             self.stderr.write(f"Interrupted. {self._so_far(report)}")
             sys.exit(SOME_REFUSED)
-        if not acted:
+        if done.stopped or not acted:
             raise CommandError(" ".join(filter(None, (done.stopped, self.nothing))))
         if refused:
             sys.exit(SOME_REFUSED)
