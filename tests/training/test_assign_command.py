@@ -329,7 +329,7 @@ def test_assign_assigns_nobody_where_units_do_not_suffice(paid: Course, run: Run
 def test_assign_without_units_still_says_who_has_a_record(paid: Course, run: Run) -> None:
     said = run(course="PAID", employees="EMP-0,EMP-1,EMP-2,EMP-3", json=True)
     told = json.loads(said.out)
-    assert (said.status, said.error) == (2, "")
+    assert (said.status, said.error) == (1, f"{LACK} Nobody was assigned. Add units of the course and run it again.")
     assert (told["counts"], told["stopped"]) == ({"unchanged": 1, "refused": 3}, LACK)
 
 
