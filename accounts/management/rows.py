@@ -2,18 +2,20 @@
 
 import getpass
 import json
+import os
 import signal
 import socket
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser, DjangoHelpFormatter
+from django.db import InterfaceError, OperationalError
 from tqdm import tqdm
 
 from accounts.actors import Actor
@@ -54,6 +56,20 @@ class WithExamples(DjangoHelpFormatter):
 
     def _fill_text(self, text: str, width: int, indent: str) -> str:
         return text if "\n" in text else super()._fill_text(text, width, indent)
+
+
+def of_database(error: Exception) -> str:
+    """The first line of what the database, or the way to it, says: the others are hints for programmers."""
+    said = str(error).strip().partition("\n")[0].rstrip(".")
+    return f"The database failed: {said or type(error).__name__}."
+
+
+def user_on_machine() -> str:
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):  # A container may run as a number that has no name.
+        user = f"user {os.getuid()}"
+    return f"{user} on {socket.gethostname()}"
 
 
 class RowsCommand(BaseCommand):
@@ -103,13 +119,21 @@ class RowsCommand(BaseCommand):
 
     def asked(self, organization: Organization, options: Mapping[str, Any], **details: Any) -> Asked:
         """`details` are kept with the operation, as far as they say anything."""
-        ran = f"{getpass.getuser()} on {socket.gethostname()}"
         return Asked(
             organization=organization,
             actor=self._actor(organization, options.get("staff")),
             dry_run=bool(options.get("dry_run")),
-            details={"run_by": ran, **{name: value for name, value in details.items() if value not in (None, "")}},
+            details={
+                "run_by": user_on_machine(),
+                **{name: value for name, value in details.items() if value not in (None, "")},
+            },
         )
+
+    def execute(self, *args: Any, **options: Any) -> str | None:
+        try:
+            return super().execute(*args, **options)
+        except (OperationalError, InterfaceError) as error:  # Before there was anything to do: `act` says its own.
+            raise CommandError(f"{of_database(error)} Nothing was done.") from error
 
     @staticmethod
     def _actor(organization: Organization, email: str | None) -> Actor:
@@ -125,6 +149,7 @@ class RowsCommand(BaseCommand):
 
         A refusal becomes one line.
         """
+        self._keep_apart(options.get("report"), options.get("file"))
         report = Report(options.get("report"))
         done, interrupted = Done(operation_id=None), False
         try:
@@ -135,17 +160,39 @@ class RowsCommand(BaseCommand):
                 report.discard()
                 raise CommandError("Interrupted. Nothing was done.") from None
             interrupted = True
-        except Refusal as refusal:
-            if not (self.in_chunks and report.last_line):
-                report.discard()
-                raise CommandError(describe(refusal)) from refusal
-            report.keep()
-            raise CommandError(f"{describe(refusal)} {self._so_far(report)}") from refusal
+        except (Refusal, CommandError, OperationalError, InterfaceError) as error:
+            raise self._failed(error, report, options) from error
         except BaseException:
             report.discard()
             raise
         report.keep()
         self._say(report, done, options, interrupted=interrupted)
+
+    @staticmethod
+    def _keep_apart(report: Path | None, file: Path | None) -> None:
+        with suppress(OSError):  # One that is not there yet is no other's.
+            if report is not None and file is not None and report.samefile(file):
+                raise CommandError(f"The report {report} would replace the file that is read. Give it another name.")
+
+    def _failed(self, error: Exception, report: Report, options: Mapping[str, Any]) -> CommandError:
+        """What to say of a run that ended so, and what became of its report."""
+        if isinstance(error, Refusal):
+            why = describe(error)
+        else:
+            why = str(error) if isinstance(error, CommandError) else of_database(error)
+        if self.in_chunks and report.last_line:
+            if isinstance(error, CommandError):  # It is the report that failed: half of it is none.
+                report.discard()
+            else:
+                report.keep()
+            return CommandError(f"{why} {self._so_far(report, options)}")
+        report.discard()
+        if isinstance(error, Refusal | CommandError):
+            return CommandError(why)
+        if options.get("dry_run"):
+            return CommandError(f"{why} Nothing was done.")
+        # Where the way to the database broke while it committed, nobody can tell from here.
+        return CommandError(f"{why} Nothing was done, unless the admin lists it under Bulk operations.")
 
     @contextmanager
     def _progress(self, report: Report, total: int | None) -> Iterator[Tell]:
@@ -179,17 +226,13 @@ class RowsCommand(BaseCommand):
         refused = counts.get(Outcome.REFUSED, 0)
         acted = sum(counts.values()) - refused
         if options.get("json"):
-            self._say_json(report, done, counts, options, interrupted=interrupted)
+            self._print([self._as_json(report, done, counts, options, interrupted=interrupted)])
         else:
-            for line in report.lines():
-                self.stdout.write(line)
-            self.stdout.write(self._summary(counts, done.operation_id))
-            if options.get("dry_run"):
-                self.stdout.write("Dry run: nothing was written.")
-            if further := self.further(done):
-                self.stdout.write(further)
+            said = [*report.lines(), self._summary(counts, done.operation_id)]
+            said += ["Dry run: nothing was written."] if options.get("dry_run") else []
+            self._print(filter(None, [*said, self.further(done)]))
         if interrupted:
-            self.stderr.write(f"Interrupted. {self._so_far(report)}")
+            self.stderr.write(f"Interrupted. {self._so_far(report, options)}")
             sys.exit(SOME_REFUSED)
         if done.stopped or not acted:
             raise CommandError(" ".join(filter(None, (done.stopped, self.nothing))))
@@ -200,8 +243,24 @@ class RowsCommand(BaseCommand):
         """A last line for whoever reads the summary, where there is something to add."""
         return ""
 
+    def _print(self, lines: Iterable[str]) -> None:
+        """Where nobody reads on, as in `| head -1`, or the disk is full, the run is as done as it is: the exit status
+        says so still.
+        """
+        try:
+            for line in lines:
+                self.stdout.write(line)
+            self.stdout.flush()
+        except OSError as error:
+            # What was not written would be tried, and fail, again when Python ends.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), self.stdout.fileno())
+            if not isinstance(error, BrokenPipeError):
+                self.stderr.write(f"The summary cannot be written: {error.strerror}. It changes nothing of the run.")
+
     @staticmethod
-    def _so_far(report: Report) -> str:
+    def _so_far(report: Report, options: Mapping[str, Any]) -> str:
+        if options.get("dry_run"):
+            return f"The dry run got as far as line {report.last_line:,}. Nothing was written."
         return f"The rows up to line {report.last_line:,} are in. Run it again to take in the rest."
 
     def _summary(self, counts: Mapping[str, int], operation_id: int | None) -> str:
@@ -210,9 +269,10 @@ class RowsCommand(BaseCommand):
         parts = [f"{counts.get(outcome, 0):,} {outcome}" for outcome in dict.fromkeys(named)]
         return f"{', '.join(parts)}." + (f" Operation {operation_id}." if operation_id else "")
 
-    def _say_json(
-        self, report: Report, done: Done, counts: Mapping[str, int], options: Mapping[str, Any], *, interrupted: bool
-    ) -> None:
+    @staticmethod
+    def _as_json(
+        report: Report, done: Done, counts: Mapping[str, int], options: Mapping[str, Any], *, interrupted: bool
+    ) -> str:
         rows = report.rows()
         refused = counts.get(Outcome.REFUSED, 0)
         said = {
@@ -225,7 +285,7 @@ class RowsCommand(BaseCommand):
             "refused": rows,
             "refused_left_out": refused - len(rows),
         }
-        self.stdout.write(json.dumps(said, ensure_ascii=False))
+        return json.dumps(said, ensure_ascii=False)
 
 
 def add_source(

@@ -191,7 +191,16 @@ def is_formula(text: str) -> bool:
 
 
 def read_table(source: Path | None, columns: Columns) -> Table:
-    """The table of a file, or, for None, of standard input. Raises CommandError for one that is wrong anywhere."""
+    """The table of a file, or, for None, of standard input. Raises CommandError for one that is wrong anywhere, and
+    for Ctrl-C, which may well come while one is typed or copied.
+    """
+    try:
+        return _read_table(source, columns)
+    except KeyboardInterrupt:
+        raise CommandError("Interrupted. Nothing was done.") from None
+
+
+def _read_table(source: Path | None, columns: Columns) -> Table:
     if source is None:
         name, content = "standard input", _spooled(sys.stdin.buffer)
     else:
@@ -210,5 +219,9 @@ def read_table(source: Path | None, columns: Columns) -> Table:
 
 def _spooled(source: IO[bytes]) -> IO[bytes]:
     copy = tempfile.SpooledTemporaryFile(max_size=1_000_000)  # noqa: SIM115 - the table's, as long as it lives
-    shutil.copyfileobj(source, copy)
+    try:
+        shutil.copyfileobj(source, copy)
+    except BaseException:
+        copy.close()
+        raise
     return copy

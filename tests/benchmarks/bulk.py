@@ -123,7 +123,9 @@ def memory(ground: Ground) -> list[tuple[str, list[float]]]:
     """The greatest memory of each import, as a process of its own, with files of two lengths."""
     files: dict[str, Callable[[int], Path]] = {
         "import_people": lambda count: ground.file("m.csv", PEOPLE_HEADER, people_rows(f"m{count}", count)),
-        "import_records": lambda count: ground.file("m.csv", RECORDS_HEADER, record_rows(ground, count // 10, count)),
+        "import_records": lambda count: ground.file(
+            "m.csv", RECORDS_HEADER, record_rows(ground, 2_000 + MEMORY_ROWS.index(count), count)
+        ),
     }
     return [
         (name, [peak(name, ground.organization.slug, file(count)) for count in MEMORY_ROWS])
