@@ -7,6 +7,7 @@ import weakref
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from itertools import islice
 from typing import Any, Protocol
 
@@ -15,7 +16,7 @@ from django.db import IntegrityError
 from accounts.actors import Actor
 from accounts.bulk import Done, InputRow, RowOutcome, Tell, tell_nobody
 from accounts.errors import Busy
-from accounts.models import BulkOperation, OperationKind, Organization, Outcome
+from accounts.models import BulkOperation, BulkRow, OperationKind, Organization, Outcome
 from accounts.services import operations
 from accounts.transactions import lock_imports, write
 
@@ -84,36 +85,93 @@ def import_rows(
     what was told of is in.
     """
     left = iter(rows)
+    cut_short = _CutShort(organization, importer.kind, details or {})
     if dry_run:
         counts: Counter[str] = Counter()
         while chunk := list(islice(left, CHUNK)):
-            outcomes = importer.take(chunk, dry_run=True)
-            importer.remember(chunk, outcomes)
+            outcomes = _taken(importer, cut_short, chunk, dry_run=True)
+            _remember(importer, chunk, outcomes)
             counts.update(one.outcome.value for one in outcomes)
             tell(outcomes)
         return Done(operation_id=None, counts=counts)
-    run = _Run(organization, actor, importer, details or {})
+    run = _Run(organization, actor, importer, details or {}, cut_short)
     while chunk := list(islice(left, CHUNK)):
         for outcomes in run.commit(chunk):
             tell(outcomes)
     return run.finish()
 
 
+def _taken(importer: Importer, cut_short: "_CutShort", rows: Sequence[InputRow], *, dry_run: bool) -> list[RowOutcome]:
+    known = cut_short.refusals(rows)
+    rest = iter(importer.take([row for row in rows if row.line not in known], dry_run=dry_run))
+    return [known[row.line] if row.line in known else next(rest) for row in rows]
+
+
+def _remember(importer: Importer, rows: Sequence[InputRow], outcomes: Sequence[RowOutcome]) -> None:
+    """What was refused is nothing that later rows must know of."""
+    accepted = [pair for pair in zip(rows, outcomes, strict=True) if pair[1].outcome != Outcome.REFUSED]
+    importer.remember([row for row, _ in accepted], [outcome for _, outcome in accepted])
+
+
+class _CutShort:
+    """Runs of the same file that were killed, or go on at this moment. What they have refused stays refused.
+
+    They had not come to the later lines, which may since be in: a row that was refused because of what a later line
+    changes would be taken in now, and the end would be another than that of one run that nothing happens to.
+    """
+
+    def __init__(self, organization: Organization, kind: OperationKind, details: Mapping[str, Any]) -> None:
+        self.organization = organization
+        operations_of_kind = BulkOperation.objects.of(organization).filter(kind=kind)
+        self.same = operations_of_kind.filter(details__sha256=details.get("sha256", ""))
+        # What was finished by now is over: the file is imported anew.
+        over = self.same.exclude(finished_at=None).order_by("-pk").values_list("pk", flat=True)
+        self.over = over.first() or 0
+
+    def refusals(self, rows: Sequence[InputRow]) -> dict[int, RowOutcome]:
+        """By line."""
+        ids = list(self.same.filter(pk__gt=self.over).values_list("pk", flat=True))
+        if not ids or not rows:
+            return {}
+        said = BulkRow.objects.of(self.organization).filter(
+            operation__in=ids, outcome=Outcome.REFUSED, line__range=(rows[0].line, rows[-1].line)
+        )
+        return {
+            row.line: RowOutcome(row.line, row.key, Outcome.REFUSED, _once_more(row.reason, row.operation_id))
+            for row in said.order_by("-pk")
+        }
+
+
+def _once_more(reason: str, operation_id: int) -> str:
+    mark = "which was cut short"
+    return reason if mark in reason else f"{reason} (So said operation {operation_id}, {mark}.)"
+
+
 class _Run:
     """One import in the making: its operation is begun with the first chunk that is committed."""
 
-    def __init__(self, organization: Organization, actor: Actor, importer: Importer, details: dict[str, Any]) -> None:
+    def __init__(
+        self,
+        organization: Organization,
+        actor: Actor,
+        importer: Importer,
+        details: dict[str, Any],
+        cut_short: _CutShort,
+    ) -> None:
         self.organization, self.actor, self.importer, self.details = organization, actor, importer, details
+        self.cut_short = cut_short
         self.operation_id: int | None = None
 
     def commit(self, chunk: Sequence[InputRow]) -> Iterator[list[RowOutcome]]:
         """A row that collides time after time is found by halving, and refused; the others go in."""
         for _ in range(ATTEMPTS):
             try:
-                outcomes = self._patiently(lambda: self.importer.take(chunk, dry_run=False))
+                # Under the imports' lock: another run of the file that is a chunk ahead has said what it refused.
+                take = partial(_taken, self.importer, self.cut_short, chunk, dry_run=False)
+                outcomes = self._patiently(take)
             except IntegrityError:
                 continue  # Somebody wrote at the same time. Now that is there to be read.
-            self.importer.remember(chunk, outcomes)
+            _remember(self.importer, chunk, outcomes)
             yield outcomes
             return
         if len(chunk) > 1:

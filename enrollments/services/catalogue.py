@@ -43,7 +43,8 @@ def update_course(
     """Every change is a new revision. `prerequisites`, where given, replaces the list. Raises FieldsRefused."""
     del actor
     with write():
-        course = Course.objects.of(organization).select_for_update(of=("self",)).get(pk=course.pk)
+        # No key: whoever holds the ledger lock inserts records that point here, and the ledger lock is asked for below.
+        course = Course.objects.of(organization).select_for_update(of=("self",), no_key=True).get(pk=course.pk)
         for field, value in changes.items():
             setattr(course, field, value)
         _fill_search(course)
