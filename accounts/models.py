@@ -190,6 +190,14 @@ class User(AbstractBaseUser, PermissionsMixin):
         related_name="staff",
         help_text="Empty for superusers only.",
     )
+    person = models.OneToOneField(
+        Person,
+        models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="staff_user",
+        help_text="Who this is among the people: a facilitator meets the sessions that this person facilitates.",
+    )
     email = models.EmailField(unique=True)
     first_name = models.CharField(max_length=120, blank=True)
     last_name = models.CharField(max_length=120, blank=True)
@@ -282,6 +290,8 @@ class OperationKind(models.TextChoices):
     IMPORT_PEOPLE = "import_people"
     IMPORT_COURSES = "import_courses"
     IMPORT_RECORDS = "import_records"
+    APPLY_REQUIREMENTS = "apply_requirements"
+    CORRECT = "correct"
 
 
 class Outcome(models.TextChoices):
@@ -344,7 +354,72 @@ class BulkRow(models.Model):
     class Meta:
         ordering = ["pk"]
         constraints = [choice_known("outcome", Outcome, "bulk_row_outcome_known")]
-        indexes = [models.Index(fields=["organization", "operation", "line", "id"], name="bulk_row_line")]
+        indexes = [
+            models.Index(fields=["organization", "operation", "line", "id"], name="bulk_row_line"),
+            # What operations did to a row, for its history.
+            models.Index(
+                fields=["organization", "target_id"],
+                condition=models.Q(target_id__isnull=False),
+                name="bulk_row_target",
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"line {self.line}: {self.outcome}"
+
+
+class ImportFile(models.Model):
+    """A file that somebody looks at before it is taken in. Kept in the database: any worker may get the next request."""
+
+    KINDS: ClassVar = [
+        (kind.value, kind.label)
+        for kind in (OperationKind.IMPORT_PEOPLE, OperationKind.IMPORT_COURSES, OperationKind.IMPORT_RECORDS)
+    ]
+
+    organization = models.ForeignKey(Organization, models.CASCADE, related_name="+")
+    user = models.ForeignKey(User, models.CASCADE, related_name="+")
+    kind = models.CharField(max_length=20, choices=KINDS)
+    name = models.CharField(max_length=255)
+    content = models.BinaryField()
+    created_at = models.DateTimeField(default=timezone.now, db_index=True)
+
+    objects = OrganizationQuerySet["ImportFile"].as_manager()
+
+    class Meta:
+        ordering = ["pk"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class HistoryEntry(models.Model):
+    """One change of one row. Written by the database (`accounts.history`); nothing changes or deletes it."""
+
+    class Act(models.TextChoices):
+        CREATED = "created"
+        CHANGED = "changed"
+        DELETED = "deleted"
+
+    # Empty for what belongs to no organization. No constraint: history outlives what it tells of.
+    organization = models.ForeignKey(
+        Organization, models.DO_NOTHING, null=True, related_name="+", db_index=False, db_constraint=False
+    )
+    at = models.DateTimeField()
+    actor = models.CharField(max_length=30, blank=True, help_text="Empty: somebody worked on the database itself.")
+    model = models.CharField(max_length=60, help_text="Such as training.TrainSession.")
+    row_id = models.BigIntegerField()
+    act = models.CharField(max_length=10, choices=Act.choices)
+    changes = models.JSONField(blank=True, help_text="By column: before and after. Of a deleted row: what it held.")
+
+    objects = OrganizationQuerySet["HistoryEntry"].as_manager()
+
+    class Meta:
+        ordering = ["-pk"]
+        verbose_name_plural = "history"
+        indexes = [
+            models.Index(fields=["organization", "-at", "-id"], name="history_organization_at"),
+            models.Index(fields=["organization", "model", "row_id", "-id"], name="history_row"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.model} {self.row_id} {self.act}"

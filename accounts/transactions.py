@@ -10,13 +10,15 @@ Under REPEATABLE READ it would count from an old snapshot and oversell. SQLite h
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import datetime, timedelta
 
 from django.db import OperationalError, connection, transaction
 from django.utils import timezone
 
+from accounts.actors import Actor
 from accounts.errors import Busy
+from accounts.history import acting
 
 LOCK_WAIT = timedelta(seconds=3)
 
@@ -37,20 +39,32 @@ def is_busy(error: BaseException) -> bool:
 
 
 @contextmanager
-def write() -> Iterator[None]:
-    """One transaction. All of it is undone by any exception; a lock that cannot be had in time raises `Busy`."""
+def write(actor: Actor | None = None) -> Iterator[None]:
+    """One transaction. All of it is undone by any exception; a lock that cannot be had in time raises `Busy`.
+
+    What it changes is the actor's, in the history; without one, that of the transaction around it.
+    """
     outermost = not connection.in_atomic_block
     try:
         with transaction.atomic():
             if outermost and connection.vendor == "postgresql":
-                with connection.cursor() as cursor:
-                    milliseconds = LOCK_WAIT // timedelta(milliseconds=1)
-                    cursor.execute(f"SET LOCAL lock_timeout = {milliseconds}")
-            yield
+                _begin("" if actor is None else actor.ref)
+            with nullcontext() if actor is None else acting(actor, told=outermost):
+                yield
     except OperationalError as error:
         if is_busy(error):
             raise Busy from error
         raise
+
+
+def _begin(ref: str) -> None:
+    """What holds for the transaction, in one round trip."""
+    milliseconds = LOCK_WAIT // timedelta(milliseconds=1)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT set_config('lock_timeout', %s, true), set_config('ledger.actor', %s, true)",
+            [str(milliseconds), ref],
+        )
 
 
 @contextmanager

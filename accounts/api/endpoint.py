@@ -121,7 +121,7 @@ class Endpoint(ViewSet):
 
     def _write(self, handler: Handler, *args: Any, **kwargs: Any) -> HttpResponseBase:
         key = self.idempotency_key
-        with write():
+        with write(self.actor):
             if key and (answer := idempotency.first_answer(self.token, key, self.http)):
                 return answer
             response = handler(self.request, *args, **kwargs)
