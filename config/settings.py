@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
+from django.templatetags.static import static
 
 from config.env import env, flag, one_of, positive, rate, redis_url, secret_key, words
 
@@ -25,6 +26,11 @@ INSTALLED_APPS = [
     "django_filters",
     "drf_spectacular",
     "drf_spectacular_sidecar",
+    "unfold",  # Before the admin, whose templates it replaces.
+    "unfold.contrib.filters",
+    "unfold.contrib.forms",
+    "unfold.contrib.import_export",
+    "import_export",
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -141,6 +147,36 @@ SPECTACULAR_SETTINGS = {
     "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
     "PREPROCESSING_HOOKS": ["accounts.api.openapi.without_trailing_slashes"],
     "POSTPROCESSING_HOOKS": [],  # Each enum stands where it is used.
+}
+
+UNFOLD: dict[str, Any] = {
+    "SITE_TITLE": "Training Ledger",
+    "SITE_HEADER": "Training Ledger",
+    "SITE_SYMBOL": "school",
+    "SHOW_HISTORY": True,
+    "SHOW_VIEW_ON_SITE": False,
+    "SITE_FAVICONS": [
+        {"rel": "icon", "type": "image/svg+xml", "href": lambda _request: static("config/icon.svg")},
+    ],
+    "STYLES": [lambda _request: static("config/admin.css")],
+    "SCRIPTS": [lambda _request: static("config/theme.js")],
+    "DASHBOARD_CALLBACK": "training.admin.dashboard.dashboard",
+    "SIDEBAR": {"navigation": "config.navigation.navigation"},
+    "COLORS": {
+        "primary": {
+            "50": "oklch(97.5% .012 215)",
+            "100": "oklch(94.5% .028 215)",
+            "200": "oklch(89% .052 215)",
+            "300": "oklch(81% .085 215)",
+            "400": "oklch(70% .11 218)",
+            "500": "oklch(58% .115 222)",
+            "600": "oklch(49% .105 226)",
+            "700": "oklch(42% .09 228)",
+            "800": "oklch(36% .075 230)",
+            "900": "oklch(31% .06 232)",
+            "950": "oklch(22% .045 235)",
+        },
+    },
 }
 
 STATIC_URL = "static/"

@@ -4,9 +4,9 @@ from django.contrib import admin
 from django.contrib.auth import admin as auth_admin  # noqa: F401 - registers groups, before they are taken off below
 from django.contrib.auth.models import Group
 
-from accounts.admin import groups, operations, people, tokens
+from accounts.admin import groups, history, operations, people, tokens
 
-__all__ = ["groups", "operations", "people", "tokens"]
+__all__ = ["groups", "history", "operations", "people", "tokens"]
 
 # Groups grant nothing here yet, and Django's own page for them writes by itself.
 admin.site.unregister(Group)

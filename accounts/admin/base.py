@@ -1,7 +1,8 @@
 """The admin's one way in and out.
 
 In: a staff user meets rows of the own organization only, in lists, choices, autocompletes, actions and addresses;
-another organization's row answers as one that is not there. A superuser meets all.
+another organization's row answers as one that is not there. A superuser meets all. Roles (`accounts.roles`) narrow
+that: a facilitator meets what the own sessions hold, an auditor changes nothing.
 Out: every write is a call of a service. Nothing here or in a subclass saves a row, so an admin that names no service
 is read-only.
 """
@@ -9,7 +10,7 @@ is read-only.
 # ruff: noqa: ARG002 - hooks, Django's and ours, get arguments that not every admin needs
 
 from collections.abc import Callable, Iterable
-from typing import Any, ClassVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 from urllib.parse import unquote
 
 from django import forms
@@ -22,12 +23,20 @@ from django.utils import timezone
 from django.utils.text import capfirst, smart_split, unescape_string_literal
 
 from accounts.actors import Actor
+from accounts.admin.changes import history_of
 from accounts.admin.forms import LedgerForm, Said, said
+from accounts.admin.paging import CappedPaginator
 from accounts.errors import Refusal
 from accounts.models import Organization, User
+from accounts.roles import Role, role_of
 from accounts.search import searchable
 from accounts.transactions import write
 from accounts.wording import describe
+
+if TYPE_CHECKING:
+    from django.contrib.admin import ModelAdmin  # The theme's own is published without type information.
+else:
+    from unfold.admin import ModelAdmin
 
 # Where the request keeps what a service refused while the form is shown again. No client can set an environment
 # variable of this shape: a header's name there begins with HTTP_.
@@ -49,7 +58,6 @@ def staff_user(request: HttpRequest) -> User | None:
     user = request.user
     if not isinstance(user, User) or not user.is_active:
         return None
-    # Every staff user may see, add and change all rows of the organization: roles come with their own issue.
     return user if user.is_superuser or (user.is_staff and user.organization_id is not None) else None
 
 
@@ -73,13 +81,18 @@ class OwnChoices(admin.RelatedFieldListFilter):
         return [(str(row.pk), str(row)) for row in rows or ()]
 
 
-class LedgerAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the stubs only
+class LedgerAdmin(ModelAdmin):  # type: ignore[type-arg]  # generic in the stubs only
     form = LedgerForm
+    paginator = CappedPaginator
     show_full_result_count = False
     show_facets = admin.ShowFacets.NEVER
     list_per_page = 50
 
     superusers_only: ClassVar[bool] = False
+    # From a row to the person who facilitates it. Empty: facilitators do not meet such rows.
+    facilitated: ClassVar[str] = ""
+    # Whether they may do more with theirs than look.
+    facilitators_write: ClassVar[bool] = False
     # Rows that belong to no organization and are everybody's.
     shared: ClassVar[bool] = False
     # The form field whose row says which organization a new row belongs to. Empty: a superuser picks one.
@@ -126,7 +139,12 @@ class LedgerAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the
             return rows.none()
         if user.is_superuser or self.shared:
             return rows
-        return rows.none() if self.superusers_only else rows.filter(organization_id=user.organization_id)
+        if not self._sees(request):
+            return rows.none()
+        own = rows.filter(organization_id=user.organization_id)
+        if role_of(user) == Role.FACILITATOR:
+            return own.filter(**{self.facilitated: user.person_id}) if user.person_id else own.none()
+        return own
 
     def get_queryset(self, request: HttpRequest) -> "models.QuerySet[Any]":
         rows = self.rows(request)
@@ -141,25 +159,43 @@ class LedgerAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the
         """What a relation offers: what its target's own admin shows this user."""
         return self.admin_site.get_model_admin(db_field.remote_field.model).get_queryset(request)
 
-    def _may(self, request: HttpRequest) -> bool:
+    def _sees(self, request: HttpRequest) -> bool:
         user = staff_user(request)
-        return user is not None and (user.is_superuser or not self.superusers_only)
+        if user is None or user.is_superuser:
+            return user is not None
+        if self.superusers_only:
+            return False
+        role = role_of(user)
+        return bool(self.facilitated) if role == Role.FACILITATOR else role is not None
+
+    def _writes(self, request: HttpRequest) -> bool:
+        """Rows are narrowed by `rows`: whoever may write one may write all that are met."""
+        user = staff_user(request)
+        if user is None or not self._sees(request):
+            return False
+        role = role_of(user)
+        return role == Role.ADMINISTRATOR or (role == Role.FACILITATOR and self.facilitators_write)
 
     def has_module_permission(self, request: HttpRequest) -> bool:
-        return self._may(request)
+        return self._sees(request)
 
     def has_view_permission(self, request: HttpRequest, obj: Any | None = None) -> bool:
-        return self._may(request)
+        return self._sees(request)
 
     def has_act_permission(self, request: HttpRequest) -> bool:
         """Asked by Django for actions that are declared with `permissions=["act"]`."""
-        return self._may(request)
+        return self._writes(request)
+
+    def has_administer_permission(self, request: HttpRequest) -> bool:
+        """As above, for what facilitators may not do even with their own."""
+        user = staff_user(request)
+        return user is not None and self._sees(request) and role_of(user) == Role.ADMINISTRATOR
 
     def has_add_permission(self, request: HttpRequest) -> bool:
-        return type(self).create_row is not LedgerAdmin.create_row and self._may(request)
+        return type(self).create_row is not LedgerAdmin.create_row and self.has_administer_permission(request)
 
     def has_change_permission(self, request: HttpRequest, obj: Any | None = None) -> bool:
-        if type(self).change_row is LedgerAdmin.change_row or not self._may(request):
+        if type(self).change_row is LedgerAdmin.change_row or not self._writes(request):
             return False
         # A page that was opened before the row was closed is refused by the service, in words, and not by a bare 403.
         return obj is None or request.method == "POST" or not self.is_closed(obj)
@@ -238,7 +274,8 @@ class LedgerAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the
 
     def _shown(self, request: HttpRequest, view: Callable[[], HttpResponse]) -> HttpResponse:
         """Raises BadRequest for what no page of ours sends: NUL in an address, or an id that is none."""
-        ids = [value for name in ("people", "_selected_action") for value in request.POST.getlist(name)]
+        picked = ("people", "prerequisites", "_selected_action", *self.autocomplete_fields)
+        ids = [value for name in picked for value in request.POST.getlist(name) if value]
         if "\0" in unquote(request.META.get("QUERY_STRING", "")) or not all(map(is_id, ids)):
             raise BadRequest
         with timezone.override(self._zone(request)):
@@ -254,8 +291,26 @@ class LedgerAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the
     def history_view(
         self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        view = super().history_view
-        return self._shown(request, lambda: view(request, object_id, extra_context))
+        """Of the row, what the database wrote down; not Django's own log, which knows of this admin only."""
+        row = self.get_object(request, unquote(object_id))
+        if row is None:
+            # The stubs do not know Django's own answer to a row that is not there.
+            return cast("HttpResponse", self._get_obj_does_not_exist_redirect(request, self.opts, object_id))  # type: ignore[attr-defined]
+        if not self.has_view_or_change_permission(request, row):
+            raise PermissionDenied
+
+        def view() -> HttpResponse:
+            context = {
+                **self.admin_site.each_context(request),
+                "title": f"History of {row}",
+                "opts": self.opts,
+                "object": row,
+                **history_of(request, row),
+                **(extra_context or {}),
+            }
+            return TemplateResponse(request, "admin/accounts/history.html", context)
+
+        return self._shown(request, view)
 
     # Writing.
 
@@ -276,7 +331,7 @@ class LedgerAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the
             if request.method != "POST":
                 return view(request, object_id, form_url, extra_context)
             try:
-                with write():
+                with write(actor_of(request)):
                     return view(request, object_id, form_url, extra_context)
             except Refusal as refusal:
                 request.META[REFUSAL] = refusal

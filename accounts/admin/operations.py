@@ -3,12 +3,10 @@
 # ruff: noqa: ARG002 - Django's hooks get arguments that not every admin needs
 
 from collections.abc import Iterable
-from functools import cached_property
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 from django.contrib import admin
 from django.contrib.admin.views.main import PAGE_VAR
-from django.core.paginator import Paginator
 from django.db.models import BigIntegerField, Case, OuterRef, Q, QuerySet, Subquery, When
 from django.db.models.functions import Cast, Substr
 from django.http import HttpRequest
@@ -17,14 +15,12 @@ from django.utils.html import format_html, format_html_join
 
 from accounts.actors import Actor
 from accounts.admin.base import LedgerAdmin, is_id
+from accounts.admin.paging import CappedPaginator
+from accounts.admin.sections import ExtendedAdmin, Page, Section
 from accounts.models import ApiToken, BulkOperation, BulkRow, Outcome, User
 
 NOTHING = "-"
 FIRST_ROWS = 50
-MOST_COUNTED = 10_000
-"""Rows that are counted one by one. Where there are more, the list says that, and shows this many."""
-
-
 MOST_OFFERED = 20
 STATES = {"finished": "finished", "unfinished": "running, or interrupted"}
 
@@ -52,7 +48,10 @@ def counted(counts: dict[str, int]) -> str:
 
 
 @admin.register(BulkOperation)
-class BulkOperationAdmin(LedgerAdmin):
+class BulkOperationAdmin(ExtendedAdmin):
+    sections: ClassVar[list[Section]] = []
+    pages: ClassVar[list[Page]] = []
+    change_form_template = "admin/accounts/operation.html"
     list_display = ("id", "kind", "who", "created_at", "reason", "rows_by_outcome", "state")
     list_display_links = ("id", "kind")
     list_filter = ("kind", "created_at", StateFilter)
@@ -123,8 +122,10 @@ class BulkOperationAdmin(LedgerAdmin):
         line = "<tr><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>"
         shown = [(row.line, row.key, row.get_outcome_display(), row.reason) for row in rows[:FIRST_ROWS]]
         return format_html(
-            "<table><thead><tr><th>Line</th><th>Key</th><th>Outcome</th><th>Reason</th></tr></thead>"
-            '<tbody>{}</tbody></table><p><a href="{}?operation={}">All rows</a></p>',
+            '<div class="grid-box" tabindex="0" role="region" aria-label="First rows"><table class="ledger-grid is-narrow">'
+            '<thead><tr><th scope="col">Line</th><th scope="col">Key</th><th scope="col">Outcome</th>'
+            '<th scope="col">Reason</th></tr></thead><tbody>{}</tbody></table></div>'
+            '<p><a class="record-link" href="{}?operation={}">All rows</a></p>',
             format_html_join("", line, shown),
             reverse("admin:accounts_bulkrow_changelist"),
             operation.pk,
@@ -175,21 +176,6 @@ def operation_asked(request: HttpRequest) -> BulkOperation | None:
     return operations_seen(request).filter(pk=int(asked)).first() if is_id(asked) else None
 
 
-class RowsPaginator(Paginator):  # type: ignore[type-arg]  # generic in the stubs only
-    """Counts no more than MOST_COUNTED rows. An operation knows by itself how many it has: those are `known`."""
-
-    known: int | None = None
-    has_more = False
-
-    @cached_property
-    def count(self) -> int:
-        if self.known is not None:
-            return self.known
-        found = cast("QuerySet[Any]", self.object_list)[: MOST_COUNTED + 1].count()
-        self.has_more = found > MOST_COUNTED
-        return min(found, MOST_COUNTED)
-
-
 @admin.register(BulkRow)
 class BulkRowAdmin(LedgerAdmin):
     list_display = ("operation", "line", "key", "outcome", "reason")
@@ -203,8 +189,8 @@ class BulkRowAdmin(LedgerAdmin):
     def get_ordering(self, request: HttpRequest) -> tuple[str, ...]:
         return ("line", "pk") if OperationFilter.parameter_name in request.GET else ("-pk",)
 
-    def get_paginator(self, request: HttpRequest, *args: Any, **kwargs: Any) -> RowsPaginator:
-        paginator = RowsPaginator(*args, **kwargs)
+    def get_paginator(self, request: HttpRequest, *args: Any, **kwargs: Any) -> CappedPaginator:
+        paginator = CappedPaginator(*args, **kwargs)
         if set(request.GET) <= {OperationFilter.parameter_name, "outcome__exact", PAGE_VAR}:
             operation = operation_asked(request)
             outcome = request.GET.get("outcome__exact")

@@ -44,6 +44,12 @@ class SeveralPeopleAdmin(LedgerAdmin):
     def extra_fields(self, request: HttpRequest, row: Any | None) -> dict[str, forms.Field]:
         return {"people": self.people_field(request)} if row is None else {}
 
+    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, str | list[str]]:
+        """A link may name one person to begin with: `?person=7`."""
+        given = super().get_changeform_initial_data(request)
+        person = given.pop("person", "")
+        return {**given, "people": [str(person)]} if person else given
+
     def words(self, request: HttpRequest, refusal: Refusal) -> Said:
         """Refusals name people by id; the page says who they are."""
         del request

@@ -1,6 +1,6 @@
 """What the commands share that import a file."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -8,8 +8,9 @@ from django.core.management.base import CommandParser
 
 from accounts.bulk import Done
 from accounts.management.rows import RowsCommand, organization_named
-from accounts.management.tables import STDIN, Columns, read_table
+from accounts.management.tables import STDIN, read_table
 from accounts.models import Outcome
+from accounts.tables import Columns
 
 
 class ImportCommand(RowsCommand):
@@ -47,9 +48,3 @@ class ImportCommand(RowsCommand):
             ),
             total=table.count,
         )
-
-
-def strict(columns: Collection[str]) -> Columns:
-    """The first is the key. A column that is none of these is most likely misspelled: the file is refused."""
-    key, *others = columns
-    return Columns(keys=[key], others=others)

@@ -11,8 +11,8 @@ from typing import IO, Any
 from django.core.management.base import CommandError
 
 from accounts.bulk import RowOutcome
-from accounts.management.tables import is_formula
 from accounts.models import Outcome
+from accounts.tables import harmless
 
 MOST_LINES = 20  # Refused rows that are named on the terminal. A report file names all.
 
@@ -94,8 +94,3 @@ class Report:
 def on_one_line(text: str) -> str:
     """Text that moves no cursor and breaks no line."""
     return "".join(letter if letter.isprintable() else " " for letter in text).strip()
-
-
-def harmless(text: str) -> str:
-    """Text that no spreadsheet takes for a formula."""
-    return f"'{text}" if is_formula(text) else text

@@ -22,9 +22,10 @@ from accounts.actors import Actor
 from accounts.bulk import Done, InputRow, RowOutcome, Tell, id_in as id_in  # noqa: PLC0414 - for commands
 from accounts.errors import Refusal
 from accounts.management.report import Report
-from accounts.management.tables import STDIN, Columns, Table, read_table
+from accounts.management.tables import STDIN, read_table
 from accounts.models import Organization, Outcome
 from accounts.selectors import organization_by_slug, staff_by_email
+from accounts.tables import Columns, Table
 from accounts.wording import describe
 
 SOME_REFUSED = 2  # Exit status. All done is 0; nothing done, or failed, is 1.

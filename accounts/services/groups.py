@@ -12,8 +12,7 @@ from accounts.transactions import write
 
 def create_group(*, organization: Organization, actor: Actor, name: str, people: Sequence[Person] = ()) -> Group:
     """Raises FieldsRefused, also for people of another organization."""
-    del actor
-    with write():
+    with write(actor):
         group = Group(organization=organization, name=name)
         save_checked(group)
         _set_people(organization, group, people)
@@ -29,8 +28,7 @@ def update_group(
     people: Sequence[Person] | None = None,
 ) -> Group:
     """`people`, where given, become exactly those who are in it. Raises FieldsRefused."""
-    del actor
-    with write():
+    with write(actor):
         group = Group.objects.of(organization).select_for_update(of=("self",), no_key=True).get(pk=group.pk)
         for field, value in changes.items():
             setattr(group, field, value)
@@ -67,11 +65,10 @@ def set_groups(*, organization: Organization, actor: Actor, names: Mapping[int, 
 
     A constant number of queries. The caller has seen that the people are the organization's, and the names right.
     """
-    del actor
     if not names:
         return
     wanted = {person_id: set(given) for person_id, given in names.items()}
-    with write():
+    with write(actor):
         ids = _ids_of(organization, sorted(set().union(*wanted.values())))
         pairs = {(ids[name], person_id) for person_id, given in wanted.items() for name in given}
         members = GroupMember.objects.of(organization)

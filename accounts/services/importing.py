@@ -190,7 +190,7 @@ class _Run:
         return self._at_once(take)
 
     def _at_once(self, take: Callable[[], list[RowOutcome]]) -> list[RowOutcome]:
-        with write():
+        with write(self.actor):
             lock_imports(self.organization.pk)
             operation = self._operation()
             outcomes = take()
@@ -209,7 +209,7 @@ class _Run:
     def finish(self) -> Done:
         if self.operation_id is None:
             return Done(operation_id=None)
-        with write():
+        with write(self.actor):
             operation = self._operation()
             operations.finish(operation)
         return Done(operation_id=operation.pk, counts=operation.counts)

@@ -94,7 +94,7 @@ def recording(
     tell: Tell,
 ) -> Iterator[Recording]:
     """The transaction of an operation that is all or nothing. A dry run does all of it, and takes it back."""
-    with write():
+    with write(actor):
         operation = begin(
             organization=organization, actor=actor, kind=kind, reason=reason, details=details, undoes=undoes, at=at
         )

@@ -1,5 +1,6 @@
-from accounts.management.importing import ImportCommand, strict
+from accounts.management.importing import ImportCommand
 from accounts.services.importing_people import COLUMNS, import_people
+from accounts.tables import strict
 
 
 class Command(ImportCommand):
