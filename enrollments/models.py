@@ -160,6 +160,7 @@ class Session(models.Model):
     facilitator = models.ForeignKey(Person, models.PROTECT, null=True, blank=True, related_name="facilitated_sessions")
     max_participants = models.PositiveIntegerField(null=True, blank=True, help_text="Empty: no limit.")
     status = models.CharField(max_length=20, choices=SessionStatus.choices, default=SessionStatus.SCHEDULED)
+    cancel_reason = models.CharField(max_length=500, blank=True, help_text="Why it was cancelled.")
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     updated_at = models.DateTimeField(default=timezone.now, editable=False)
 
@@ -175,6 +176,12 @@ class Session(models.Model):
                 violation_error_message="A session ends when it starts, or later.",
             ),
             choice_known("status", SessionStatus, "session_status_known"),
+            models.CheckConstraint(
+                condition=models.Q(cancel_reason="") | models.Q(status="cancelled"),
+                name="session_reason_when_cancelled",
+                violation_error_code="cancel_reason",
+                violation_error_message="Only a cancelled session has a reason for it.",
+            ),
         ]
         indexes = [
             models.Index(fields=["organization", "id"], name="session_organization_id"),

@@ -23,8 +23,7 @@ def create_course(
     *, organization: Organization, actor: Actor, prerequisites: Sequence[Course] = (), **fields: Any
 ) -> Course:
     """Raises FieldsRefused."""
-    del actor
-    with write():
+    with write(actor):
         course = Course(organization=organization, **fields)
         _fill_search(course)
         save_checked(course)
@@ -41,8 +40,7 @@ def update_course(
     prerequisites: Sequence[Course] | None = None,
 ) -> Course:
     """Every change is a new revision. `prerequisites`, where given, replaces the list. Raises FieldsRefused."""
-    del actor
-    with write():
+    with write(actor):
         # No key: whoever holds the ledger lock inserts records that point here, and the ledger lock is asked for below.
         course = Course.objects.of(organization).select_for_update(of=("self",), no_key=True).get(pk=course.pk)
         for field, value in changes.items():
@@ -84,8 +82,7 @@ def _set_prerequisites(organization: Organization, course: Course, required: Seq
 
 def create_session(*, organization: Organization, actor: Actor, **fields: Any) -> Session:
     """Raises FieldsRefused."""
-    del actor
-    with write():
+    with write(actor):
         session = Session(organization=organization, **fields)
         save_checked(session)
     return session
@@ -96,7 +93,7 @@ def update_session(*, organization: Organization, actor: Actor, session_id: int,
 
     Raises SessionUnknown, StatusFinal, CapacityBelowSeatsTaken, FieldsRefused.
     """
-    with write():
+    with write(actor):
         session = lock_session(organization, session_id)
         was, course_id = session.status, session.course_id
         for field, value in changes.items():

@@ -42,7 +42,7 @@ def enroll(*, organization: Organization, actor: Actor, session_id: int, person_
     PrerequisitesUnmet, SessionFull; then what the ledger refuses.
     """
     ids = list(dict.fromkeys(person_ids))
-    with write():
+    with write(actor):
         session = lock_open_session(organization, session_id)
         for refusal in refusals(organization=organization, session=session, ids=ids):
             raise refusal
@@ -142,7 +142,7 @@ def complete(
     `passed` is score ≥ the course's pass score, true without a pass score, None when the score is missing.
     Raises EnrollmentUnknown, EnrollmentNotOpen, FieldsRefused.
     """
-    with write():
+    with write(actor):
         enrollment = _locked_enrollment(organization, enrollment_id)
         given = (score, feedback, certificate_url)
         if enrollment.status in (EnrollmentStatus.COMPLETED, EnrollmentStatus.FAILED) and given == (
@@ -152,17 +152,23 @@ def complete(
         ):
             return enrollment
         _require_enrolled(enrollment)
-        pass_score = enrollment.session.course.pass_score
-        if pass_score is None:
-            enrollment.passed = True
-        else:
-            enrollment.passed = None if score is None else score >= pass_score
-        enrollment.status = EnrollmentStatus.FAILED if enrollment.passed is False else EnrollmentStatus.COMPLETED
+        set_result(enrollment, score)
         enrollment.score, enrollment.feedback, enrollment.certificate_url = given
-        enrollment.completed_at = timezone.now()
         _save(enrollment, actor, "status", "score", "passed", "feedback", "certificate_url", "completed_at")
         ledger().finished(organization=organization, actor=actor, enrollments=[enrollment])
     return enrollment
+
+
+def set_result(enrollment: Enrollment, score: Decimal | None) -> None:
+    """What a score makes of an enrollment whose session has its course with it. Writes nothing."""
+    pass_score = enrollment.session.course.pass_score
+    if pass_score is None:
+        enrollment.passed = True
+    else:
+        enrollment.passed = None if score is None else score >= pass_score
+    enrollment.status = EnrollmentStatus.FAILED if enrollment.passed is False else EnrollmentStatus.COMPLETED
+    enrollment.score = score
+    enrollment.completed_at = timezone.now()
 
 
 def cancel(*, organization: Organization, actor: Actor, enrollment_id: int) -> Enrollment:
@@ -170,7 +176,7 @@ def cancel(*, organization: Organization, actor: Actor, enrollment_id: int) -> E
 
     Raises EnrollmentUnknown, EnrollmentNotOpen.
     """
-    with write():
+    with write(actor):
         enrollment = _locked_enrollment(organization, enrollment_id)
         if enrollment.status == EnrollmentStatus.CANCELLED:
             return enrollment
@@ -187,7 +193,7 @@ def mark_absent(*, organization: Organization, actor: Actor, enrollment_id: int)
 
     Raises EnrollmentUnknown, EnrollmentNotOpen.
     """
-    with write():
+    with write(actor):
         enrollment = _locked_enrollment(organization, enrollment_id)
         if enrollment.status == EnrollmentStatus.ABSENT:
             return enrollment

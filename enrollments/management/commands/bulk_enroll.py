@@ -4,8 +4,8 @@ from django.core.management.base import CommandError, CommandParser
 
 from accounts.bulk import Done, Tell
 from accounts.management.rows import RowsCommand, add_source, id_in, organization_named, rows_in_list, table_of
-from accounts.management.tables import Columns
 from accounts.models import Outcome
+from accounts.tables import Columns
 from enrollments.errors import SessionFull
 from enrollments.services.bulk import BulkEnrolled, OnFull, enroll_acceptable
 

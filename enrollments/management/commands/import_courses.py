@@ -1,4 +1,5 @@
-from accounts.management.importing import ImportCommand, strict
+from accounts.management.importing import ImportCommand
+from accounts.tables import strict
 from enrollments.services.importing import COLUMNS, import_courses
 
 
