@@ -6,7 +6,7 @@ from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.utils import timezone
 
-from accounts.models import Organization, OrganizationQuerySet, Person, choice_known
+from accounts.models import Group, Organization, OrganizationQuerySet, Person, choice_known
 from enrollments.models import SCORE_RANGE, Course, Enrollment, ScoreField
 
 
@@ -53,6 +53,7 @@ class Origin(models.TextChoices):
     ENROLLMENT = "enrollment"
     PROGRAM = "program"
     IMPORT = "import"
+    REQUIREMENT = "requirement"
 
 
 class TrainSessionQuerySet(OrganizationQuerySet["TrainSession"]):
@@ -174,7 +175,134 @@ class TrainSession(models.Model):
             models.Index(fields=["organization", "completed_at", "-id"], name="train_session_completed"),
             models.Index(fields=["organization", "cert_expiry", "-id"], name="train_session_cert_expiry"),
             models.Index(fields=["organization", "last_attempt_at", "-id"], name="train_session_last_attempt"),
+            # The newest completed record of a person and course, and how many a course has: from the index alone.
+            models.Index(
+                fields=["organization", "person", "course", "completed_at", "id"],
+                name="train_session_newest",
+                condition=models.Q(state="completed"),
+            ),
+            models.Index(
+                fields=["organization", "course"],
+                name="train_session_by_course",
+                condition=models.Q(state="completed"),
+            ),
         ]
 
     def __str__(self) -> str:
         return f"{self.person} · {self.course}"
+
+
+class Audience(models.TextChoices):
+    ALL = "all", "Everybody"
+    GROUP = "group", "A group"
+    PEOPLE = "people", "Named people"
+
+
+class DueRule(models.TextChoices):
+    DAYS_AFTER_JOINING = "days_after_joining", "So many days after joining"
+    ON_DATE = "on_date", "On a date"
+
+
+class RequirementQuerySet(OrganizationQuerySet["Requirement"]):
+    def active(self) -> "RequirementQuerySet":
+        return self.filter(active=True)
+
+
+MOST_DUE_DAYS = 3650
+
+
+class Requirement(models.Model):
+    """A course is required of people: of everybody, of a group, or of named people, those of them who are active."""
+
+    organization = models.ForeignKey(Organization, models.PROTECT, related_name="requirements", db_index=False)
+    course = models.ForeignKey(Course, models.PROTECT, related_name="requirements", db_index=False)
+    audience = models.CharField(
+        "required of", max_length=10, choices=Audience.choices, default=Audience.ALL, help_text="Active people only."
+    )
+    group = models.ForeignKey(
+        Group,
+        models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="requirements",
+        help_text="Where it is required of a group.",
+    )
+    people = models.ManyToManyField(Person, through="RequirementPerson", related_name="requirements")
+    due_rule = models.CharField(
+        "due", max_length=20, choices=DueRule.choices, default=DueRule.DAYS_AFTER_JOINING, help_text="To its end."
+    )
+    due_days = models.PositiveSmallIntegerField(
+        "days",
+        null=True,
+        blank=True,
+        validators=[MaxValueValidator(MOST_DUE_DAYS)],
+        help_text=f"0-{MOST_DUE_DAYS}, after the day on which the person was entered here. "
+        "Where that day has passed, so many days after the training record is opened.",
+    )
+    due_on = models.DateField(
+        "date",
+        null=True,
+        blank=True,
+        help_text="Where it has passed, a training record is due on the day on which it is opened.",
+    )
+    active = models.BooleanField(default=True, help_text="Off: it asks nothing. What it opened stays open.")
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    created_by = models.CharField(max_length=30, editable=False)
+    updated_at = models.DateTimeField(default=timezone.now, editable=False)
+    updated_by = models.CharField(max_length=30, editable=False)
+
+    objects = RequirementQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["pk"]
+        constraints = [
+            choice_known("audience", Audience, "requirement_audience_known"),
+            choice_known("due_rule", DueRule, "requirement_due_rule_known"),
+            models.CheckConstraint(
+                condition=models.Q(audience="group", group__isnull=False)
+                | (~models.Q(audience="group") & models.Q(group=None)),
+                name="requirement_group_for_a_group",
+                violation_error_code="group",
+                violation_error_message="Name the group where it is required of a group; else leave this empty.",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(due_rule="days_after_joining", due_days__isnull=False, due_on=None)
+                | models.Q(due_rule="on_date", due_days=None, due_on__isnull=False)
+                # What is no rule is refused as that.
+                | ~models.Q(due_rule__in=["days_after_joining", "on_date"]),
+                name="requirement_due_by_its_rule",
+                violation_error_code="due_rule",
+                violation_error_message="Give the days or the date, whichever the rule asks for, and not both.",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(due_days=None) | models.Q(due_days__range=(0, MOST_DUE_DAYS)),
+                name="requirement_due_days_range",
+                violation_error_code="due_days",
+                violation_error_message=f"Give a number from 0 to {MOST_DUE_DAYS}.",
+            ),
+        ]
+        indexes = [models.Index(fields=["organization", "course"], name="requirement_course")]
+
+    def __str__(self) -> str:
+        return f"{self.course.code}: {self.get_audience_display()}"
+
+
+class RequirementPerson(models.Model):
+    """A person whom a requirement names."""
+
+    organization = models.ForeignKey(Organization, models.PROTECT, related_name="+", db_index=False)
+    requirement = models.ForeignKey(Requirement, models.CASCADE, related_name="named", db_index=False)
+    person = models.ForeignKey(Person, models.CASCADE, related_name="named_by", db_index=False)
+
+    objects = OrganizationQuerySet["RequirementPerson"].as_manager()
+
+    class Meta:
+        ordering = ["pk"]
+        verbose_name_plural = "requirement people"
+        constraints = [
+            models.UniqueConstraint(fields=["organization", "requirement", "person"], name="requirement_person_unique")
+        ]
+        indexes = [models.Index(fields=["organization", "person"], name="requirement_person_person")]
+
+    def __str__(self) -> str:
+        return f"{self.person} in requirement {self.requirement_id}"

@@ -136,6 +136,10 @@ def complete(
         record = _open_record(writer, record_id)
         if on is not None and on > writer.today:
             raise FieldsRefused({"on": ["Give today, or an earlier day."]})
+        pass_score = record.course.pass_score
+        if score is not None and pass_score is not None and score < pass_score:
+            # Not passed is an attempt, which `attempt` enters: completing would give a certificate for it.
+            raise FieldsRefused({"score": [f"The course is passed with {pass_score.normalize():f}."]})
         at = None if on is None or on == writer.today else day_start(on, organization.zone)
         writer.complete(record, score, at)
         _check(record)
@@ -216,8 +220,7 @@ def mark_overdue(*, organization: Organization, actor: Actor) -> int:
 
 def buy_unit(*, organization: Organization, actor: Actor, course: Course, expires_on: date) -> Unit:
     """Raises FieldsRefused."""
-    del actor
-    with write():
+    with write(actor):
         unit = Unit(organization=organization, course=course, expires_on=expires_on)
         save_checked(unit)
     return unit

@@ -7,12 +7,10 @@ from decimal import Decimal
 from itertools import islice
 from typing import Any
 
-from django.core.exceptions import ValidationError
-
 from accounts.actors import Actor
 from accounts.bulk import Done, InputRow, RowOutcome, Tell, id_in, noted, tell_nobody
 from accounts.days import day_start
-from accounts.errors import FieldsRefused, PeopleUnknown
+from accounts.errors import PeopleUnknown
 from accounts.models import OperationKind, Organization, Outcome
 from accounts.selectors import people_by
 from accounts.services.importing import FirstLines
@@ -20,7 +18,8 @@ from accounts.services.operations import recording
 from enrollments.errors import CourseUnknown
 from enrollments.models import Course
 from training.errors import TooManyAtOnce
-from training.models import State, TrainSession, TrainSessionQuerySet
+from training.models import State, TrainSessionQuerySet
+from training.services.reasons import check_reason
 from training.services.writer import LedgerWriter, ledger_writer
 
 BATCH = 2000  # Rows in one statement: no database refuses so many, and a progress bar moves.
@@ -62,13 +61,13 @@ def unassign_acceptable(
     `tell` undoes all. Where filters select nothing, nothing is recorded.
     Raises FieldsRefused for a reason that is blank or too long, CourseUnknown, PeopleUnknown, TooManyAtOnce.
     """
-    _check_reason(reason)
+    check_reason(reason)
     with ledger_writer(organization, actor) as writer:
         rows = _selected(writer, which) if isinstance(which, OpenRecords) else iter(which)
         batch = list(islice(rows, BATCH))
         if not batch:
             return Done(operation_id=None, stopped="No open train session matches.")
-        share = _Share(of=writer.records.open().count(), limit=max_percent)
+        share = Share(of=writer.records.open().count(), limit=max_percent)
         first = FirstLines()
         with recording(
             organization=organization,
@@ -94,7 +93,7 @@ def unassign_acceptable(
 
 
 @dataclass
-class _Share:
+class Share:
     """How many of the open records go at once. The limit itself, in percent, is allowed."""
 
     of: int
@@ -153,12 +152,3 @@ def _sorted_out(writer: LedgerWriter, rows: Sequence[InputRow], first: FirstLine
             outcomes.append(RowOutcome(row.line, key, Outcome.UNASSIGNED, noted(row), target_id=pk, before=before))
     first.remember("id", accepted)
     return outcomes
-
-
-def _check_reason(reason: str) -> None:
-    if not reason.strip():
-        raise FieldsRefused({"reason": ["Say why."]})
-    try:
-        TrainSession._meta.get_field("unassign_reason").run_validators(reason)  # noqa: SLF001 - Django's documented name
-    except ValidationError as error:
-        raise FieldsRefused({"reason": error.messages}) from error

@@ -290,6 +290,6 @@ def falling_due(organization: Organization, now: datetime) -> TrainSessionQueryS
 @contextmanager
 def ledger_writer(organization: Organization, actor: Actor) -> Iterator[LedgerWriter]:
     """A transaction (or the caller's, after the caller's session locks) that holds the ledger lock from here on."""
-    with write():
+    with write(actor):
         lock_ledger(organization.pk)
         yield LedgerWriter(organization, actor)

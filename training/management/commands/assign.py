@@ -8,9 +8,9 @@ from django.utils import timezone
 from accounts.bulk import Done, InputRow, Tell
 from accounts.days import day_of
 from accounts.management.rows import RowsCommand, add_source, organization_named, rows_in_list, table_of
-from accounts.management.tables import Columns
 from accounts.models import Organization, Outcome
 from accounts.selectors import group_named, group_names, group_people
+from accounts.tables import Columns
 from training.services.assigning import assign_acceptable
 
 COLUMNS = Columns(keys=["employee_id", "username", "mail"])

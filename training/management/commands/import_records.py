@@ -1,5 +1,5 @@
 from accounts.management.importing import ImportCommand
-from accounts.management.tables import Columns
+from accounts.tables import Columns
 from training.services.importing import PERSON_COLUMNS, RECORD_COLUMNS, VALUE_COLUMNS, import_records
 
 

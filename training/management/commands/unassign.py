@@ -8,8 +8,8 @@ from django.core.management.base import CommandError, CommandParser
 
 from accounts.bulk import Done, InputRow, Tell
 from accounts.management.rows import RowsCommand, add_source, organization_named, rows_in_list, table_of
-from accounts.management.tables import Columns
 from accounts.models import Outcome
+from accounts.tables import Columns
 from training.errors import TooManyAtOnce
 from training.models import OPEN_STATES, State
 from training.services.unassigning import MOST, OpenRecords, unassign_acceptable
