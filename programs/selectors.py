@@ -4,10 +4,12 @@ import re
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from decimal import Decimal
 
 from django.db.models import QuerySet, Value
 from django.db.models.functions import Lower
+from django.utils import timezone
 
 from accounts.models import Organization, Person
 from programs.models import Module, ProgramMember, ProgramRequirement, ProgramSession, ProgramTemplate, ProgramTutor
@@ -139,3 +141,68 @@ def _progress(person: Person, records: Sequence[TrainSession], courses: int) -> 
         started=any(record.state != State.ASSIGNED for record in records),
         completed=bool(courses) and sum(record.state == State.COMPLETED for record in records) == courses,
     )
+
+
+@dataclass(frozen=True)
+class MemberProgress:
+    """A member, and how many of the program's courses are done or overdue, by the newest record of each."""
+
+    member: ProgramMember
+    done: int
+    courses: int
+    overdue: int
+
+
+def members_of(organization: Organization, session: ProgramSession) -> "QuerySet[ProgramMember]":
+    """Who is in it now, by name."""
+    members = ProgramMember.objects.of(organization).current().filter(session=session)
+    return members.select_related("person").order_by("person__search_name", "pk")
+
+
+def with_progress(
+    organization: Organization, session: ProgramSession, members: Sequence[ProgramMember]
+) -> list[MemberProgress]:
+    """In two queries, whatever their number."""
+    modules = Module.objects.of(organization).filter(template_id=session.template_id, course__isnull=False)
+    courses = set(modules.values_list("course_id", flat=True))
+    rows = TrainSession.objects.of(organization).live()
+    rows = rows.filter(person__in=[member.person_id for member in members], course__in=courses)
+    newest: dict[int, dict[int, TrainSession]] = defaultdict(dict)
+    for record in rows.order_by("pk"):
+        newest[record.person_id][record.course_id] = record
+    now = timezone.now()
+    return [_member_progress(member, list(newest[member.person_id].values()), len(courses), now) for member in members]
+
+
+def _member_progress(
+    member: ProgramMember, records: Sequence[TrainSession], courses: int, now: datetime
+) -> MemberProgress:
+    return MemberProgress(
+        member=member,
+        done=sum(record.state == State.COMPLETED for record in records),
+        courses=courses,
+        overdue=sum(
+            record.state != State.COMPLETED and record.due_at is not None and record.due_at <= now for record in records
+        ),
+    )
+
+
+def memberships_of(person: Person) -> list[MemberProgress]:
+    """A person's memberships, those that have ended after the others, each with its progress. Three queries."""
+    rows = ProgramMember.objects.of(person.organization).filter(person=person).select_related("session__template")
+    members = sorted(rows.order_by("-joined_at", "-pk"), key=lambda member: member.left_at is not None)
+    courses: dict[int, set[int]] = defaultdict(set)
+    modules = Module.objects.of(person.organization).filter(course__isnull=False)
+    for template_id, course_id in modules.filter(
+        template_id__in={member.session.template_id for member in members}
+    ).values_list("template_id", "course_id"):
+        courses[template_id].add(course_id)
+    wanted = set().union(*courses.values())
+    records = TrainSession.objects.of(person.organization).live().filter(person=person, course__in=wanted)
+    newest = {record.course_id: record for record in records.order_by("pk")}
+    now = timezone.now()
+    return [
+        _member_progress(member, [newest[pk] for pk in asked if pk in newest], len(asked), now)
+        for member in members
+        for asked in [courses[member.session.template_id]]
+    ]

@@ -1,5 +1,6 @@
 """Templates, their modules, and program sessions."""
 
+from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from django.utils import timezone
@@ -18,16 +19,14 @@ Plain = TypeVar("Plain", ProgramTemplate, Module, ProgramTutor, ProgramRequireme
 
 def create(*, actor: Actor, row: Plain) -> Plain:
     """Raises FieldsRefused."""
-    del actor
-    with write():
+    with write(actor):
         save_checked(row)
     return row
 
 
 def update(*, actor: Actor, row: Plain, changes: dict[str, Any]) -> Plain:
     """Raises FieldsRefused."""
-    del actor
-    with write():
+    with write(actor):
         for field, value in changes.items():
             setattr(row, field, value)
         if isinstance(row, ProgramTemplate):
@@ -39,8 +38,7 @@ def update(*, actor: Actor, row: Plain, changes: dict[str, Any]) -> Plain:
 
 def create_session(*, organization: Organization, actor: Actor, **fields: Any) -> ProgramSession:
     """Raises FieldsRefused."""
-    del actor
-    with write():
+    with write(actor):
         session = ProgramSession(organization=organization, **fields)
         save_checked(session)
     return session
@@ -50,8 +48,7 @@ def update_session(
     *, organization: Organization, actor: Actor, session: ProgramSession, changes: dict[str, Any]
 ) -> ProgramSession:
     """Raises ProgramSessionUnknown, CapacityBelowSeatsTaken, FieldsRefused."""
-    del actor
-    with write():
+    with write(actor):
         session = lock_program_session(organization, session)
         for field, value in changes.items():
             setattr(session, field, value)
@@ -70,8 +67,7 @@ Removable = Module | ProgramTutor | ProgramRequirement
 
 def remove(*, actor: Actor, row: Removable) -> None:
     """Take a module, a tutor or a requirement away. Doing it again changes nothing."""
-    del actor
-    with write():
+    with write(actor):
         type(row).objects.filter(pk=row.pk).delete()
 
 
@@ -80,18 +76,24 @@ def move_module(*, organization: Organization, actor: Actor, module: Module, pos
 
     A place beyond the last one is the last one.
     """
-    del actor
-    with write():
+    with write(actor):
         # The template's row stands for the order of its modules: two moves at once take turns.
         ProgramTemplate.objects.of(organization).select_for_update(of=("self",)).get(pk=module.template_id)
         modules = Module.objects.of(organization).filter(template_id=module.template_id)
         order = [row for row in modules.order_by("position") if row.pk != module.pk]
         order.insert(max(position, 1) - 1, modules.get(pk=module.pk))
-        # By way of places that nobody has had or will have: positions are unique at every moment.
-        taken, count = {row.position for row in order}, len(order)
-        aside = [place for place in range(count + 1, 3 * count + 2) if place not in taken]
-        for places in (aside, range(1, count + 1)):
-            for place, row in zip(places, order, strict=False):
-                row.position = place
-            Module.objects.bulk_update(order, ["position"], batch_size=200)
+        place_modules({row: place for place, row in enumerate(order, start=1)})
         return modules.get(pk=module.pk)
+
+
+def place_modules(places: Mapping[Module, int]) -> None:
+    """Give all modules of a template their places.
+
+    By way of some that nobody has had or will have: positions are unique at every moment.
+    """
+    taken, most = {row.position for row in places}, max(places.values(), default=0)
+    aside = [place for place in range(most + 1, most + 2 * len(places) + 1) if place not in taken]
+    for chosen in (aside, list(places.values())):
+        for place, row in zip(chosen, places, strict=False):
+            row.position = place
+        Module.objects.bulk_update(places, ["position"], batch_size=200)

@@ -26,7 +26,7 @@ def join(
     Raises ProgramSessionUnknown, PeopleUnknown, PeopleInactive, RequirementsNotMet, SessionFull, NotEnoughUnits.
     """
     ids = list(dict.fromkeys(person_ids))
-    with write():
+    with write(actor):
         session = lock_program_session(organization, session)
         current = ProgramMember.objects.of(organization).current().filter(session=session)
         members = {member.person_id: member for member in current.filter(person_id__in=ids)}
@@ -53,7 +53,7 @@ def leave(
     """Remove people; who is no member is passed over. The ledger takes back what these memberships opened, unless it
     is completed or something else needs it. Raises ProgramSessionUnknown.
     """
-    with write():
+    with write(actor):
         session = lock_program_session(organization, session)
         current = ProgramMember.objects.of(organization).current()
         leaving = list(current.filter(session=session, person_id__in=person_ids).order_by("pk"))
