@@ -25,7 +25,7 @@ class Access:
 def make_access(organizations: list[Organization]) -> Access:
     """All of it at once, or none: whoever revoked or deleted something of it later does not get it back."""
     actor = Actor.system()
-    with write():
+    with write(Actor.system()):
         if ApiToken.objects.filter(organization__in=organizations, name=TOKEN_NAME).exists():
             return Access(
                 tokens=dict.fromkeys((organization.slug for organization in organizations), None), password=None

@@ -31,6 +31,7 @@ from config.quickstart.demo_catalogue import (
 )
 from config.quickstart.demo_people import groups, people
 from config.quickstart.demo_records import DAY, SYSTEM, Plan
+from config.quickstart.demo_requirements import requirements
 from config.quickstart.loading import Source, Tables
 from enrollments.models import (
     Category,
@@ -133,11 +134,14 @@ def build(organization: Organization) -> Tables:
         for code, course in company.courses.items()
         for required in company.required(code)
     ]
+    teams, memberships = groups(organization, staff)
     return [
         company.people,
-        *groups(organization, staff),
+        teams,
+        memberships,
         list(company.courses.values()),
         prerequisites,
+        requirements(organization, company.courses, teams, today),
         company.sessions,
         company.enrollments,
         company.units,

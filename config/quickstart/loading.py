@@ -38,7 +38,7 @@ def load(source: Source, bar: Bar) -> Organization:
 
     Raises FieldsRefused where another organization has the slug, IntegrityError where other rows have the ids.
     """
-    with write():
+    with write(Actor.system()):
         organization = create_organization(
             actor=Actor.system(),
             name=source.name,
