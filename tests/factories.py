@@ -8,6 +8,7 @@ from django.utils import timezone
 
 from accounts.actors import Actor
 from accounts.models import Organization, Person, User
+from accounts.roles import Role
 from accounts.services import people as accounts
 from enrollments.models import Category, Course, Session
 from enrollments.services import catalogue
@@ -55,6 +56,7 @@ class UserFactory(factory.Factory[User]):
     password = "a long enough password"
     organization = factory.SubFactory(OrganizationFactory)
     is_staff = True
+    role = Role.ADMINISTRATOR
 
     @classmethod
     def _create(cls, model_class: type[User], *args: Any, **kwargs: Any) -> User:

@@ -35,7 +35,7 @@ from programs.models import (
 )
 from tests.acts import assign, enroll
 from tests.factories import CourseFactory, PersonFactory, ProgramSessionFactory, SessionFactory
-from training.models import TrainSession
+from training.models import Requirement, RequirementPerson, TrainSession
 
 AT = datetime(2027, 3, 1, 10, tzinfo=UTC)
 OURS = ("accounts", "enrollments", "training", "programs")
@@ -103,6 +103,11 @@ def once(model: type[models.Model], values: Callable[[World], dict[str, Any]]) -
     return lambda world: model._default_manager.create(organization=world.organization, **values(world))
 
 
+def required(world: World) -> dict[str, Any]:
+    """Of everybody, within 30 days."""
+    return {"course": world.course, "due_rule": "days_after_joining", "due_days": 30}
+
+
 # By the constraint's name. A list: each of its rows must be refused.
 BAD_ROWS: dict[str, list[Write]] = {
     "person_employee_id_unique": [lambda w: change("other", employee_id=w.person.employee_id)(w)],
@@ -133,6 +138,7 @@ BAD_ROWS: dict[str, list[Write]] = {
     "prerequisite_not_itself": [once(Prerequisite, lambda w: {"course": w.course, "required": w.course})],
     "session_ends_after_start": [lambda w: change("session", ends_at=w.session.starts_at - timedelta(seconds=1))(w)],
     "session_status_known": [change("session", status="moved")],
+    "session_reason_when_cancelled": [change("session", cancel_reason="Ill")],
     "enrollment_one_live": [
         once(Enrollment, lambda w: {"session": w.session, "person": w.person}),
         once(
@@ -174,6 +180,30 @@ BAD_ROWS: dict[str, list[Write]] = {
         )(w)
     ],
     "train_session_overdue_has_due": [change("record", overdue=True)],
+    "requirement_audience_known": [once(Requirement, lambda w: {**required(w), "audience": "some"})],
+    "requirement_due_rule_known": [once(Requirement, lambda w: {**required(w), "due_rule": "soon"})],
+    "requirement_group_for_a_group": [
+        once(Requirement, lambda w: {**required(w), "audience": "group"}),
+        once(Requirement, lambda w: {**required(w), "group": w.group}),
+    ],
+    "requirement_due_by_its_rule": [
+        once(Requirement, lambda w: {**required(w), "due_days": None}),
+        once(Requirement, lambda w: {**required(w), "due_on": AT}),
+        once(Requirement, lambda w: {**required(w), "due_rule": "on_date"}),
+        once(Requirement, lambda w: {**required(w), "due_rule": "on_date", "due_on": AT}),
+    ],
+    "requirement_due_days_range": [once(Requirement, lambda w: {**required(w), "due_days": 3651})],
+    "requirement_person_unique": [
+        twice(
+            RequirementPerson,
+            lambda w: {
+                "requirement": Requirement.objects.get_or_create(
+                    organization=w.organization, **required(w), audience="people"
+                )[0],
+                "person": w.person,
+            },
+        )
+    ],
     "module_position_unique": [
         twice(Module, lambda w: {"template": w.program.template, "position": 9, "course": w.course})
     ],
@@ -213,6 +243,9 @@ TWINS: dict[str, Write] = {
     ),
     "accounts.Person.hex_id": lambda w: change("other", hex_id=w.person.hex_id)(w),
     "accounts.User.email": lambda _: [User.objects.create(email="x@example.com") for _ in range(2)],
+    "accounts.User.person": lambda w: [
+        User.objects.create(email=f"{name}@example.com", person=w.person) for name in ("x", "y")
+    ],
     "accounts.ApiToken.prefix": lambda w: ApiToken.objects.create(
         organization=w.organization, name="x", prefix=w.token.prefix, digest="e", scopes=[]
     ),

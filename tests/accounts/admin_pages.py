@@ -15,7 +15,9 @@ from accounts.models import (
     BulkRow,
     Group,
     GroupMember,
+    HistoryEntry,
     IdempotencyRecord,
+    ImportFile,
     OperationKind,
     Organization,
     Outcome,
@@ -46,7 +48,8 @@ from tests.factories import (
     UnitFactory,
     UserFactory,
 )
-from training.models import TrainSession, Unit
+from training.models import Requirement, RequirementPerson, TrainSession, Unit
+from training.services.requirements import create_requirement
 
 OURS = {"accounts", "enrollments", "training", "programs"}
 MODELS: list[type[models.Model]] = [model for model in admin.site._registry if model._meta.app_label in OURS]  # noqa: SLF001 - Django's documented names
@@ -169,11 +172,22 @@ def add_rows(organization: Organization, mark: str) -> dict[type[models.Model], 
     answered = IdempotencyRecord.objects.create(
         organization=organization, token=token, key=f"key-{mark}", fingerprint="0" * 64, status=201, body=b"secret-body"
     )
+    named = create_requirement(
+        organization=organization, actor=SYSTEM, course=course, audience="people", people=[person], due_days=30
+    )
     group = create_group(organization=organization, actor=SYSTEM, name=f"Group {mark}", people=[person])
     operation = operations.begin(
         organization=organization, actor=SYSTEM, kind=OperationKind.ASSIGN, reason=f"Because {mark}"
     )
     operations.record(operation, [RowOutcome(1, f"E-{mark}", Outcome.ASSIGNED)])
+    user = UserFactory.create(organization=organization, email=f"{mark}@example.com")
+    waiting = ImportFile.objects.create(
+        organization=organization,
+        user=user,
+        kind=OperationKind.IMPORT_PEOPLE,
+        name=f"{mark}.csv",
+        content=b"secret-file",
+    )
     return {
         Organization: organization,
         Person: person,
@@ -181,7 +195,9 @@ def add_rows(organization: Organization, mark: str) -> dict[type[models.Model], 
         GroupMember: GroupMember.objects.get(group=group),
         BulkOperation: operation,
         BulkRow: BulkRow.objects.get(operation=operation),
-        User: UserFactory.create(organization=organization, email=f"{mark}@example.com"),
+        User: user,
+        ImportFile: waiting,
+        HistoryEntry: HistoryEntry.objects.get(model="accounts.Person", row_id=person.pk),
         ApiToken: token,
         IdempotencyRecord: answered,
         Category: Category.objects.get(slug="safety"),
@@ -190,6 +206,8 @@ def add_rows(organization: Organization, mark: str) -> dict[type[models.Model], 
         Session: session,
         Enrollment: enrolled.enrollments[0],
         Unit: UnitFactory.create(course=course),
+        Requirement: named,
+        RequirementPerson: RequirementPerson.objects.get(requirement=named),
         TrainSession: TrainSession.objects.get(person=person, course=course),
         ProgramTemplate: program.template,
         Module: Module.objects.get(template=program.template),

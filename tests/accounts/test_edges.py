@@ -142,3 +142,22 @@ def test_the_admin_refuses_addresses_and_ids_that_no_page_of_it_sends() -> None:
 def test_an_argument_that_is_no_utf_8_ends_in_one_line() -> None:
     ended = subprocess.run([sys.executable, "manage.py", "check", b"\xff"], cwd=ROOT, capture_output=True, check=False)
     assert (ended.returncode, ended.stderr.decode()) == (1, "Error: an argument is not UTF-8.\n")
+
+
+@pytest.mark.parametrize(
+    ("model", "name"),
+    [
+        ("enrollments_session", "course"),
+        ("enrollments_session", "facilitator"),
+        ("enrollments_enrollment", "session"),
+        ("enrollments_course", "prerequisites"),
+        ("training_trainsession", "course"),
+        ("training_requirement", "course"),
+        ("programs_module", "template"),
+    ],
+)
+def test_what_is_no_id_in_a_field_that_picks_a_row_is_a_bad_request(db: None, model: str, name: str) -> None:
+    """The picker looks its row up to show it again, and would fail at what is no number."""
+    browser = Client(raise_request_exception=False)
+    browser.force_login(UserFactory.create())
+    assert browser.post(f"/admin/{model.replace('_', '/')}/add/", {name: "x"}).status_code == 400

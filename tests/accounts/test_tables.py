@@ -15,9 +15,10 @@ import pytest
 from django.core.management.base import CommandError
 
 from accounts.bulk import InputRow, RowOutcome
-from accounts.management.report import MOST_LINES, Report, harmless
-from accounts.management.tables import LINE_LENGTH, Columns, Table, is_formula, read_table
+from accounts.management.report import MOST_LINES, Report
+from accounts.management.tables import read_table
 from accounts.models import Outcome
+from accounts.tables import LINE_LENGTH, Columns, Table, as_it_was, harmless, is_formula
 
 LOOSE = Columns(keys=("employee_id", "username"))
 STRICT = Columns(keys=("employee_id",), required=("first_name",), others=("last_name", "mail"))
@@ -378,8 +379,13 @@ def test_a_report_whose_place_has_become_a_folder_says_that_the_rows_are_done(tm
 
 @pytest.mark.parametrize(
     ("text", "shown"),
-    [("=1+1", "'=1+1"), ("@SUM", "'@SUM"), ("+cmd", "'+cmd"), ("-2+3", "'-2+3"), (" =1", "' =1"),
-     ("-5", "-5"), ("+5.5", "+5.5"), ("E-1", "E-1"), ("", "")],
+    [("=1+1", "'=1+1"), ("@SUM", "'@SUM"), ("+cmd", "'+cmd"), ("-2+3", "'-2+3"), (" =1", "' =1"), ("\tx", "'\tx"),
+     ("\rx", "'\rx"), ("'=1", "''=1"), ("''@x", "'''@x"),
+     ("-5", "-5"), ("+5.5", "+5.5"), ("E-1", "E-1"), ("", ""), ("'t Hart", "'t Hart"), ("'-5", "'-5")],
 )  # fmt: skip
-def test_no_spreadsheet_runs_what_a_report_says(text: str, shown: str) -> None:
-    assert harmless(text) == shown
+def test_no_spreadsheet_runs_what_we_write_and_reading_undoes_it(text: str, shown: str) -> None:
+    assert (harmless(text), as_it_was(harmless(text))) == (shown, text)
+
+
+def test_what_was_made_harmless_is_read_as_it_was(file: Make) -> None:
+    assert cells(file("employee_id\n'=E-1\n''@E-2\n't Hart\n")) == [(2, ["=E-1"]), (3, ["'@E-2"]), (4, ["'t Hart"])]

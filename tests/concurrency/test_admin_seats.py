@@ -24,10 +24,11 @@ from training.models import TrainSession
 pytestmark = [pytest.mark.postgresql, pytest.mark.django_db(transaction=True, serialized_rollback=True)]
 
 ADD = "/admin/enrollments/enrollment/add/"
+PASTE = "/admin/enrollments/session/{session}/enroll/"
 PEOPLE, SEATS = 10, 3
 
 
-def enroll_ten_at_once(between: Callable[[], object], monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+def enroll_ten_at_once(between: Callable[[], object], monkeypatch: pytest.MonkeyPatch, address: str = ADD) -> list[Any]:
     """Ten logged-in browsers press Save in the same moment. `between` runs between the count and the insert."""
 
     def slowly(**seats: Any) -> int | None:
@@ -48,7 +49,7 @@ def enroll_ten_at_once(between: Callable[[], object], monkeypatch: pytest.Monkey
     def save(browser: Client, person: Person) -> Any:
         try:
             together.wait(timeout=10)
-            return browser.post(ADD, {"session": session.pk, "people": [person.pk]})
+            return browser.post(address.format(session=session.pk), {"session": session.pk, "people": [person.pk]})
         finally:
             connections.close_all()
 
@@ -64,6 +65,25 @@ def test_the_admin_never_sells_a_seat_twice(monkeypatch: pytest.MonkeyPatch) -> 
     }
     assert said == {"Session is at capacity. No spots remaining. You requested 1 enrollment."}
     assert (Enrollment.objects.count(), TrainSession.objects.count()) == (SEATS, SEATS)
+
+
+def test_a_sessions_page_never_sells_a_seat_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = enroll_ten_at_once(lambda: sleep(0.05), monkeypatch, PASTE)
+    assert [answer.status_code for answer in answers] == [200] * PEOPLE
+    # The page itself: a test client's context is that of whichever thread rendered first.
+    full = "Session is at capacity. No spots remaining. You requested 1 enrollment. Nobody was enrolled."
+    assert sorted(full in answer.content.decode() for answer in answers) == [False] * SEATS + [True] * (PEOPLE - SEATS)
+    assert (Enrollment.objects.count(), TrainSession.objects.count()) == (SEATS, SEATS)
+
+
+def test_without_the_sessions_lock_a_sessions_page_oversells(monkeypatch: pytest.MonkeyPatch) -> None:
+    def not_locking(rows: Any, ids: Collection[int]) -> dict[int, Session]:
+        return {row.pk: row for row in rows.filter(pk__in=ids)}
+
+    monkeypatch.setattr(enrolling, "lock_rows", not_locking)
+    everybody_has_counted = Barrier(PEOPLE)
+    enroll_ten_at_once(lambda: everybody_has_counted.wait(timeout=10), monkeypatch, PASTE)
+    assert Enrollment.objects.count() == PEOPLE
 
 
 def test_without_the_sessions_lock_the_admin_oversells(monkeypatch: pytest.MonkeyPatch) -> None:

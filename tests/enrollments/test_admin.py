@@ -109,12 +109,15 @@ def test_a_capacity_below_the_seats_taken_is_refused_on_the_form(staff: Pages, o
 def test_cancelling_a_session_cancels_its_enrollments_and_is_final(staff: Pages, organization: Organization) -> None:
     session = SessionFactory.create(course=CourseFactory.create(organization=organization))
     [enrollment] = enrolled(session, people_of(organization, 1))
-    staff.change(session, status="cancelled")
+    refused = staff.change(session, status="cancelled")
+    assert errors_of(refused) == {"status": ["Select a valid choice. cancelled is not one of the available choices."]}
+    staff.client.post(f"/admin/enrollments/session/{session.pk}/cancel/", {"reason": "Ill"})
     enrollment.refresh_from_db()
     assert (enrollment.status, enrollment.updated_by) == (EnrollmentStatus.CANCELLED, f"user-{staff.user.pk}")
     answer = staff.change(session, status="scheduled")
     assert errors_of(answer) == {"__all__": ["The session is cancelled and stays so."]}
-    assert Session.objects.get().status == SessionStatus.CANCELLED
+    kept = Session.objects.get()
+    assert (kept.status, kept.cancel_reason) == (SessionStatus.CANCELLED, "Ill")
 
 
 def test_several_people_are_enrolled_at_once(staff: Pages, organization: Organization) -> None:

@@ -206,7 +206,7 @@ def test_bulk_enroll_puts_its_report_in_the_place_of_the_last(course: Course, ru
     report.write_text("the last\n", encoding="utf-8")
     run(session_of(course), employees="EMP-1, '=1+1", report=report)
     assert report.read_bytes() == (
-        b"line,key,outcome,reason\r\n1,EMP-1,enrolled,\r\n2,'=1+1,refused,There is no such employee.\r\n"
+        b"line,key,outcome,reason\r\n1,EMP-1,enrolled,\r\n2,''=1+1,refused,There is no such employee.\r\n"
     )
     run(session_of(course), employees="=1+1", report=report)
     assert report.read_bytes() == (b"line,key,outcome,reason\r\n1,'=1+1,refused,There is no such employee.\r\n")

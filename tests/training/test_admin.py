@@ -6,7 +6,7 @@ import pytest
 from django.contrib.admin.models import LogEntry
 from django.utils import timezone
 
-from accounts.models import Organization, Person, User
+from accounts.models import Organization, Person
 from tests.accounts.admin_pages import Pages, address, errors_of, fields_of, messages_of
 from tests.factories import SYSTEM, CourseFactory, OrganizationFactory, PersonFactory, UnitFactory, UserFactory
 from training.models import State, TrainSession, Unit
@@ -130,68 +130,6 @@ def test_an_unassigned_record_is_read_only(staff: Pages, organization: Organizat
     page = staff.get(address(TrainSession, "change", record))
     assert set(fields_of(page)) == {"csrfmiddlewaretoken"}
     assert "Unassigned" in page.content.decode()
-
-
-def test_unassigning_asks_for_a_reason(staff: Pages, organization: Organization) -> None:
-    rows = assigned(organization, 2)
-    asked = staff.act(TrainSession, "unassign", rows)
-    assert (asked.status_code, asked.context["title"], asked.context["counted"]) == (
-        200,
-        "Unassign",
-        "2 train sessions",
-    )
-    empty = staff.act(TrainSession, "unassign", rows, apply="Unassign", reason=" ")
-    assert dict(empty.context["form"].errors) == {"reason": ["This field is required."]}
-    assert TrainSession.objects.filter(unassigned_at=None).count() == 2
-    done = staff.act(TrainSession, "unassign", rows, apply="Unassign", reason="Role changed")
-    assert messages_of(done) == ["2 train sessions unassigned."]
-    assert (
-        list(TrainSession.objects.values_list("unassign_reason", "updated_by"))
-        == [("Role changed", f"user-{staff.user.pk}")] * 2
-    )
-    assert list(TrainSession.objects.filter(unassigned_at=None)) == []
-    assert LogEntry.objects.filter(change_message="Unassigned: Role changed").count() == 2
-
-
-def test_unassigning_a_completed_record_is_refused_whole(staff: Pages, organization: Organization) -> None:
-    rows = assigned(organization, 2)
-    finish(rows[0])
-    answer = staff.act(TrainSession, "unassign", rows, apply="Unassign", reason="Role changed")
-    assert answer.context["form"].non_field_errors() == [f"Train session {rows[0].pk} is completed; it stays as it is."]
-    assert TrainSession.objects.filter(unassigned_at=None).count() == 2
-
-
-def test_one_unassigning_is_of_one_organization(organization: Organization) -> None:
-    rows = [*assigned(organization), *assigned(OrganizationFactory.create())]
-    root = Pages(User.objects.create_superuser("root@example.com", "a long enough password"))
-    answer = root.act(TrainSession, "unassign", rows, apply="Unassign", reason="Role changed")
-    assert messages_of(answer) == ["Choose records of one organization. Nothing has been changed."]
-    assert TrainSession.objects.filter(unassigned_at=None).count() == 2
-
-
-def test_a_completion_is_recorded_with_score_and_day(staff: Pages, organization: Organization) -> None:
-    course = CourseFactory.create(organization=organization, certificate_months=12)
-    rows = assigned(organization, 2, course=course)
-    finish(rows[1])
-    asked = staff.act(TrainSession, "complete", rows)
-    assert asked.context["title"] == "Record a completion"
-    wrong = staff.act(TrainSession, "complete", rows, apply="Record", score="101", on="2026-02-12")
-    assert dict(wrong.context["form"].errors) == {"score": ["Ensure this value is less than or equal to 100."]}
-    done = staff.act(TrainSession, "complete", rows, apply="Record", score="88", on="2026-02-12")
-    assert messages_of(done) == [
-        "1 train session completed.",
-        f"{rows[1]}: Train session {rows[1].pk} is completed; it cannot be changed.",
-    ]
-    rows[0].refresh_from_db()
-    assert (rows[0].state, rows[0].score, rows[0].cert_expiry) == ("completed", Decimal(88), date(2027, 2, 11))
-    assert rows[0].completed_at == datetime(2026, 2, 11, 11, tzinfo=UTC)
-
-
-def test_a_completion_in_the_future_is_refused(staff: Pages, organization: Organization) -> None:
-    rows = assigned(organization)
-    answer = staff.act(TrainSession, "complete", rows, apply="Record", on="2999-01-01")
-    assert messages_of(answer) == [f"{rows[0]}: on: Give today, or an earlier day."]
-    assert TrainSession.objects.get().state == State.ASSIGNED
 
 
 def test_the_filters_show_what_they_say(staff: Pages, organization: Organization) -> None:

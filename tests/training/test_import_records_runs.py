@@ -79,7 +79,7 @@ def test_importer_asks_the_same_number_of_questions_for_any_number_of_rows(organ
         lines = [{"employee_id": f"EMP-{n}", "course": code, "completed_on": "2026-05-04"} for n, code in keys]
         lines.append({"employee_id": "EMP-0", "course": "C5", "completed_on": "2026-05-04", "score": str(end)})
         rows = [InputRow(number, cells) for number, cells in enumerate(lines, start=2)]
-        with write(), CaptureQueriesContext(connection) as asked:
+        with write(ACTOR), CaptureQueriesContext(connection) as asked:
             outcomes = importer.take(rows, dry_run=False)
         assert [one.outcome.value for one in outcomes] == ["updated", "created"] * (end - first) + ["updated"]
         return len(asked)

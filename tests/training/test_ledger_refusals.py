@@ -353,3 +353,13 @@ def test_complete_refuses_values_that_no_enrollment_has(
     (enrollment,) = enroll(SessionFactory.create(course=course), person)
     refusal, facts = refused(lambda: finish(enrollment, **result))
     assert (refusal, list(facts["fields"])) == (FieldsRefused, fields)
+
+
+def test_complete_refuses_a_score_that_does_not_pass(course: Course, person: Person) -> None:
+    """It would give a certificate for a failed attempt. With the pass score itself it is passed."""
+    record = owed(course, person)
+    assert refused(lambda: complete(record, score=Decimal("69.9"))) == (
+        FieldsRefused,
+        {"fields": {"score": ["The course is passed with 70."]}},
+    )
+    assert complete(record, score=Decimal(70)).state == "completed"

@@ -386,7 +386,7 @@ def test_undo_undoes_unassigns_only(organization: Organization, run: Run, kind: 
     with recording(organization=organization, actor=ACTOR, kind=kind, dry_run=False, tell=print) as recorded:
         pass
     number = recorded.operation.pk
-    article = "a" if kind == "bulk_enroll" else "an"
+    article = "a" if kind in {"bulk_enroll", "correct"} else "an"
     message = f"Operation {number} is {article} {kind}; only an unassign can be undone."
     assert run(number) == Outcome(1, "", message)
     assert len(written.operations()) == 1
