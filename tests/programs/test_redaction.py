@@ -144,7 +144,7 @@ def test_key_that_lets_in_is_not_written(server: Server, credential: tuple[str, 
         f"{SESSIONS}?company={company}&apiKey=[redacted]&unknown=1 400",
         f"{PROGRAMS}?company={company}&apiKey=[redacted] 302",
     ]
-    assert key.rpartition("_")[2] not in server.log
+    assert key.split("_", 2)[2] not in server.log  # The secret itself may contain the mark that parts it.
 
 
 @pytest.mark.parametrize("form", ["{}", "company={}", "{}=1", "x{}", "a/{}"])
