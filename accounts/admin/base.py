@@ -77,8 +77,9 @@ class OwnChoices(admin.RelatedFieldListFilter):
     """A filter by what a row points to: offers the rows that the user may see, not those of the whole table."""
 
     def field_choices(self, field: Any, request: HttpRequest, model_admin: "admin.ModelAdmin[Any]") -> Any:
-        rows = model_admin.get_field_queryset(None, field, request)
-        return [(str(row.pk), str(row)) for row in rows or ()]
+        target: Any = model_admin.admin_site.get_model_admin(field.remote_field.model)
+        # Without what the target's own list counts for each row: here only its name is shown.
+        return [(str(row.pk), str(row)) for row in LedgerAdmin.get_queryset(target, request)]
 
 
 class LedgerAdmin(ModelAdmin):  # type: ignore[type-arg]  # generic in the stubs only
