@@ -10,9 +10,10 @@ actor: somebody worked on the database itself.
 
 # ruff: noqa: S608 - names of tables and columns only
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass
 from typing import Any
 
 from django.apps import AppConfig, apps
@@ -32,6 +33,38 @@ HIDDEN = "(hidden)"
 NOT_SHOWN = {"search_name", "search_code", "search_title", "last_used_at", "last_login"}
 # A change of these alone is none; beside others they say nothing that the entry does not say itself.
 STAMPS = {"updated_at", "updated_by", "revision", "counts"}
+
+
+@dataclass(frozen=True)
+class Link:
+    """Of rows that tie one row to others: what happens to them is told on the page of the first, their parent.
+
+    Named by columns, because the words outlive the models that are above this app.
+    """
+
+    what: str
+    parent: str
+    others: tuple[str, ...]
+    made: str = "added to"
+    gone: str = "removed from"
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        return (self.parent, *self.others)
+
+
+LINKS = {
+    "accounts.User_groups": Link("Role", "user_id", ("group_id",), "given to", "taken from"),
+    "accounts.User_user_permissions": Link("Permission", "user_id", ("permission_id",), "given to", "taken from"),
+    "accounts.GroupMember": Link("Person", "group_id", ("person_id",)),
+    "enrollments.Prerequisite": Link("Prerequisite", "course_id", ("required_id",)),
+    "training.RequirementPerson": Link("Person", "requirement_id", ("person_id",)),
+    "programs.Module": Link("Module", "template_id", ("course_id",)),
+    "programs.ProgramTutor": Link("Tutor", "session_id", ("person_id",)),
+    "programs.ProgramRequirement": Link("Condition", "session_id", ("course_id", "template_id")),
+    "programs.ProgramMember": Link("Member", "session_id", ("person_id",)),
+    "programs.MemberRecord": Link("Record", "member_id", ("train_session_id",)),
+}
 
 TABLE = "accounts_historyentry"
 
@@ -123,46 +156,58 @@ def install(*, app_config: AppConfig, using: str, **_signal: Any) -> None:
         tables = connection.introspection.table_names(cursor)
         if TABLE not in tables:
             return
+        # Migrated back, the history has no such column.
+        told = any(row.name == "parent_id" for row in connection.introspection.get_table_description(cursor, TABLE))
         for model in app_config.get_models(include_auto_created=True):
             meta = model._meta  # noqa: SLF001 - Django's documented name
             if meta.db_table not in tables or meta.label in NOT_KEPT:
                 continue
             there = {row.name for row in connection.introspection.get_table_description(cursor, meta.db_table)}
-            for statement in _statements(connection.vendor, model, there):
+            for statement in _statements(connection.vendor, model, there, LINKS.get(meta.label) if told else None):
                 cursor.execute(statement)
         if app_config.label == "accounts":
             for statement in APPEND_ONLY[connection.vendor]:
                 cursor.execute(statement)
 
 
-def _statements(vendor: str, model: type[models.Model], there: set[str]) -> list[str]:
+def _statements(vendor: str, model: type[models.Model], there: set[str], link: Link | None) -> list[str]:
     meta = model._meta  # noqa: SLF001 - Django's documented name
     columns = [
         field.column
         for field in meta.concrete_fields
         if field.column in there and not field.primary_key and field.column not in NOT_SHOWN | STAMPS
     ]
-    owner = (
-        "organization_id" if "organization_id" in there else ("id" if meta.label == "accounts.Organization" else "NULL")
-    )
     make = _postgresql if vendor == "postgresql" else _sqlite
-    return make(meta.db_table, meta.label, columns, owner)
+    return make(meta.db_table, meta.label, columns, _owner(model, there, link), link)
 
 
-def _of(row: str, owner: str) -> str:
-    return owner if owner == "NULL" else f"{row}.{owner}"
+def _owner(model: type[models.Model], there: set[str], link: Link | None) -> str:
+    """The organization of `{row}`: its own, or its parent's."""
+    meta = model._meta  # noqa: SLF001 - as above
+    if "organization_id" in there:
+        return "{row}.organization_id"
+    if meta.label == "accounts.Organization":
+        return "{row}.id"
+    if link is None:
+        return "NULL"
+    [parent] = [one.related_model for one in meta.concrete_fields if one.column == link.parent]
+    table = parent._meta.db_table  # type: ignore[union-attr]  # noqa: SLF001 - as above
+    return f'(SELECT p.organization_id FROM {table} p WHERE p.id = {{row}}."{link.parent}")'
 
 
-def _postgresql(table: str, label: str, columns: list[str], owner: str) -> list[str]:
+def _postgresql(table: str, label: str, columns: list[str], owner: str, link: Link | None) -> list[str]:
     """One trigger for each statement, and not for each row: a bulk statement is kept by one more."""
     name = f"{table}_history"
     pairs = ", ".join(
-        f'\'{column}\', CASE WHEN o."{column}" IS DISTINCT FROM n."{column}" '
+        f'\'{column}\', CASE WHEN o."{column}" IS DISTINCT FROM n."{column}"{_or_linked(link, "n", column)} '
         f"THEN jsonb_build_array({_shown('o', column)}, {_shown('n', column)}) END"
         for column in columns
     )
-    gone = ", ".join(f"'{column}', {_shown('o', column)}" for column in columns)
-    head = f"INSERT INTO {TABLE} (organization_id, at, actor, model, row_id, act, changes) SELECT "
+    new = f"jsonb_build_object({_held('n', link.columns)})" if link else "'{}'"
+    head = (
+        f"INSERT INTO {TABLE} (organization_id, at, actor, model, row_id, act, changes{', parent_id' if link else ''}) "
+        "SELECT "
+    )
     told = f"clock_timestamp(), who, '{label}'"
     olds, news = (", ".join(f'{row}."{column}"' for column in columns) for row in "on")
     # The plan is made once in a session, for as many rows as its first statement had. A nested loop, right for one row,
@@ -174,11 +219,13 @@ def _postgresql(table: str, label: str, columns: list[str], owner: str) -> list[
             who text := coalesce(current_setting('ledger.actor', true), '');
         BEGIN
             IF TG_OP = 'INSERT' THEN
-                {head} {_of("n", owner)}, {told}, n.id, 'created', '{{}}' FROM new_rows n;
+                {head} {owner.format(row="n")}, {told}, n.id, 'created', {new}{_parent("n", link)} FROM new_rows n;
             ELSIF TG_OP = 'DELETE' THEN
-                {head} {_of("o", owner)}, {told}, o.id, 'deleted', jsonb_build_object({gone}) FROM old_rows o;
+                {head} {owner.format(row="o")}, {told}, o.id, 'deleted',
+                jsonb_build_object({_held("o", columns)}){_parent("o", link)} FROM old_rows o;
             ELSE
-                {head} {_of("n", owner)}, {told}, n.id, 'changed', jsonb_strip_nulls(jsonb_build_object({pairs}))
+                {head} {owner.format(row="n")}, {told}, n.id, 'changed',
+                jsonb_strip_nulls(jsonb_build_object({pairs})){_parent("n", link)}
                 FROM new_rows n JOIN old_rows o ON o.id = n.id
                 WHERE ROW({olds}) IS DISTINCT FROM ROW({news});
             END IF;
@@ -205,16 +252,30 @@ def _shown(row: str, column: str) -> str:
     return f"'{HIDDEN}'" if column in SECRET else f'{row}."{column}"'
 
 
-def _sqlite(table: str, label: str, columns: list[str], owner: str) -> list[str]:
+def _held(row: str, columns: Iterable[str]) -> str:
+    """Names and values, for the functions of both databases that make an object of them."""
+    return ", ".join(f"'{column}', {_shown(row, column)}" for column in columns)
+
+
+def _parent(row: str, link: Link | None) -> str:
+    return f', {row}."{link.parent}"' if link else ""
+
+
+def _or_linked(link: Link | None, row: str, column: str) -> str:
+    """What a link ties together is named in each of its entries, changed or not."""
+    return f' OR {row}."{column}" IS NOT NULL' if link and column in link.columns else ""
+
+
+def _sqlite(table: str, label: str, columns: list[str], owner: str, link: Link | None) -> list[str]:
     """`json_patch` leaves out what is null: the columns that stayed as they were."""
     changed = ", ".join(
-        f'\'{column}\', CASE WHEN OLD."{column}" IS NOT NEW."{column}" '
+        f'\'{column}\', CASE WHEN OLD."{column}" IS NOT NEW."{column}"{_or_linked(link, "NEW", column)} '
         f"THEN json_array({_shown('OLD', column)}, {_shown('NEW', column)}) END"
         for column in columns
     )
     changes = f"json_patch('{{}}', json_object({changed}))"
-    gone = ", ".join(f"'{column}', {_shown('OLD', column)}" for column in columns)
     differs = " OR ".join(f'OLD."{column}" IS NOT NEW."{column}"' for column in columns)
+    new = f"json_object({_held('NEW', link.columns)})" if link else "'{}'"
 
     def trigger(act: str, row: str, word: str, what: str, when: str = "") -> list[str]:
         name = f"{table}_history_{act.lower()}"
@@ -222,16 +283,17 @@ def _sqlite(table: str, label: str, columns: list[str], owner: str) -> list[str]
             f"DROP TRIGGER IF EXISTS {name}",
             (
                 f"CREATE TRIGGER {name} AFTER {act} ON {table} {when} BEGIN "
-                f"INSERT INTO {TABLE} (organization_id, at, actor, model, row_id, act, changes) VALUES "
-                f"({_of(row, owner)}, strftime('%Y-%m-%d %H:%M:%f', 'now'), ledger_actor(), '{label}', {row}.id, "
-                f"'{word}', {what}); END"
+                f"INSERT INTO {TABLE} (organization_id, at, actor, model, row_id, act, changes"
+                f"{', parent_id' if link else ''}) VALUES "
+                f"({owner.format(row=row)}, strftime('%Y-%m-%d %H:%M:%f', 'now'), ledger_actor(), '{label}', {row}.id, "
+                f"'{word}', {what}{_parent(row, link)}); END"
             ),
         ]
 
     return [
-        *trigger("INSERT", "NEW", "created", "'{}'"),
+        *trigger("INSERT", "NEW", "created", new),
         *trigger("UPDATE", "NEW", "changed", changes, f"WHEN {differs}"),
-        *trigger("DELETE", "OLD", "deleted", f"json_object({gone})"),
+        *trigger("DELETE", "OLD", "deleted", f"json_object({_held('OLD', columns)})"),
     ]
 
 

@@ -45,8 +45,8 @@ _Row = TypeVar("_Row", bound=models.Model)
 
 
 class OrganizationQuerySet(models.QuerySet[_Row]):
-    def of(self, organization: "Organization") -> Self:
-        """The organization's rows. Every read starts here."""
+    def of(self, organization: "Organization | models.Expression | models.OuterRef") -> Self:
+        """The organization's rows. Every read starts here. A slot: of whichever is named when the statement runs."""
         return self.filter(organization=organization)
 
 
@@ -71,6 +71,10 @@ class Organization(models.Model):
 class PersonKind(models.TextChoices):
     DRIVER = "driver"
     USER = "user"
+
+
+def full_name(first_name: str, last_name: str) -> str:
+    return f"{first_name} {last_name}".strip()
 
 
 class Person(models.Model):
@@ -122,7 +126,7 @@ class Person(models.Model):
 
     @property
     def full_name(self) -> str:
-        return f"{self.first_name} {self.last_name}".strip()
+        return full_name(self.first_name, self.last_name)
 
 
 class Group(models.Model):
@@ -253,6 +257,7 @@ class ApiToken(models.Model):
 
     class Meta:
         ordering = ["pk"]
+        verbose_name = "API token"
 
     def __str__(self) -> str:
         return f"{self.name} ({self.prefix}…)"
@@ -410,6 +415,9 @@ class HistoryEntry(models.Model):
     row_id = models.BigIntegerField()
     act = models.CharField(max_length=10, choices=Act.choices)
     changes = models.JSONField(blank=True, help_text="By column: before and after. Of a deleted row: what it held.")
+    parent_id = models.BigIntegerField(
+        null=True, blank=True, help_text="Of a row that links: the id of the one whose history tells of it, too."
+    )
 
     objects = OrganizationQuerySet["HistoryEntry"].as_manager()
 
@@ -419,6 +427,12 @@ class HistoryEntry(models.Model):
         indexes = [
             models.Index(fields=["organization", "-at", "-id"], name="history_organization_at"),
             models.Index(fields=["organization", "model", "row_id", "-id"], name="history_row"),
+            models.Index(fields=["organization", "actor", "-at", "-id"], name="history_actor"),
+            models.Index(
+                fields=["organization", "parent_id", "-id"],
+                condition=models.Q(parent_id__isnull=False),
+                name="history_parent",
+            ),
         ]
 
     def __str__(self) -> str:

@@ -50,12 +50,21 @@ SECTIONS: tuple[tuple[str, tuple[Item, ...]], ...] = (
 
 
 def navigation(request: HttpRequest) -> list[dict[str, Any]]:
-    sections = []
+    sections: list[dict[str, Any]] = []
     for title, items in SECTIONS:
         shown = [found for item in items if (found := _item(request, *item))]
         if shown:
             sections.append({"title": title, "separator": True, "items": shown})
+    entries = [item for section in sections for item in section["items"]]
+    # One at most: a page's address may begin with that of another model's list.
+    here = max((item["link"] for item in entries if _is_at(request, item["link"])), key=len, default="")
+    for item in entries:
+        item["active"] = item["link"] == here
     return sections
+
+
+def _is_at(request: HttpRequest, link: str) -> bool:
+    return request.path == link if link == reverse("admin:index") else request.path.startswith(link)
 
 
 def _item(request: HttpRequest, title: str, icon: str, target: str) -> dict[str, Any] | None:

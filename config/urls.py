@@ -6,7 +6,7 @@ from django.views.generic import RedirectView
 
 from accounts.api.openapi import document_routes
 from config.health import healthz, readyz
-from config.pages import landing
+from config.pages import landing, search
 from enrollments.api.dialect import TrainingDialect
 from enrollments.api.urls import urlpatterns as training_routes
 from programs.api.dialect import ProgramsDialect
@@ -21,6 +21,7 @@ urlpatterns = [
     re_path(r"^healthz/?$", healthz),
     re_path(r"^readyz/?$", readyz),
     path("admin", RedirectView.as_view(url="/admin/")),
+    path("admin/search/", admin.site.admin_view(search)),
     path("admin/", admin.site.urls),
     *training_routes,
     *train_sessions_routes,

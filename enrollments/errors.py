@@ -1,3 +1,5 @@
+from datetime import datetime
+
 from accounts.errors import Refusal
 
 
@@ -27,6 +29,16 @@ class SessionClosed(Refusal):
     def __init__(self, status: str) -> None:
         super().__init__(status)
         self.status = status
+
+
+class SessionNotBegun(Refusal):
+    """Nobody has been present yet. `starts_at` is in the organization's zone."""
+
+    code = "session_not_begun"
+
+    def __init__(self, starts_at: datetime) -> None:
+        super().__init__(starts_at)
+        self.starts_at = starts_at
 
 
 class SessionFull(Refusal):

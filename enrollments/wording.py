@@ -11,6 +11,7 @@ from enrollments.errors import (
     PrerequisitesUnmet,
     SessionClosed,
     SessionFull,
+    SessionNotBegun,
     SessionUnknown,
     StatusFinal,
     TooManyIds,
@@ -32,6 +33,12 @@ def _session_unknown(refusal: SessionUnknown) -> str:
 @describe.register
 def _session_closed(refusal: SessionClosed) -> str:
     return f"The session is {refusal.status}; nobody can be enrolled in it."
+
+
+@describe.register
+def _session_not_begun(refusal: SessionNotBegun) -> str:
+    at = refusal.starts_at
+    return f"The session begins on {at:%Y-%m-%d} at {at:%H:%M} ({at.tzinfo}). Nobody has been present before that."
 
 
 @describe.register

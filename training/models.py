@@ -28,7 +28,10 @@ class Unit(models.Model):
 
     class Meta:
         ordering = ["pk"]
-        indexes = [models.Index(fields=["organization", "course", "expires_on", "id"], name="unit_course_expiry")]
+        indexes = [
+            models.Index(fields=["organization", "course", "expires_on", "id"], name="unit_course_expiry"),
+            models.Index(fields=["organization", "expires_on", "id"], name="unit_expiry"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.course.code} unit {self.pk}, usable to {self.expires_on}"
@@ -83,7 +86,8 @@ class TrainSession(models.Model):
     again is a new record. An unassigned record keeps its row, as the tombstone that the change feed shows.
     """
 
-    organization = models.ForeignKey(Organization, models.PROTECT, related_name="train_sessions")
+    # Without an index of its own: those below begin with it.
+    organization = models.ForeignKey(Organization, models.PROTECT, related_name="train_sessions", db_index=False)
     uuid = models.UUIDField(unique=True, default=uuid4, editable=False)
     # Without an index of their own: PostgreSQL would take it before the ones below, which begin with the organization.
     course = models.ForeignKey(Course, models.PROTECT, related_name="train_sessions", db_index=False)
@@ -175,6 +179,11 @@ class TrainSession(models.Model):
             models.Index(fields=["organization", "completed_at", "-id"], name="train_session_completed"),
             models.Index(fields=["organization", "cert_expiry", "-id"], name="train_session_cert_expiry"),
             models.Index(fields=["organization", "last_attempt_at", "-id"], name="train_session_last_attempt"),
+            # What the lists are filtered by: little of it is found here, plenty by walking along the ids.
+            models.Index(fields=["organization", "state", "-id"], name="train_session_state"),
+            models.Index(fields=["organization", "percent", "-id"], name="train_session_percent"),
+            models.Index(fields=["organization", "score", "-id"], name="train_session_score"),
+            models.Index(fields=["organization", "failed_attempts", "-id"], name="train_session_failed_attempts"),
             # The newest completed record of a person and course, and how many a course has: from the index alone.
             models.Index(
                 fields=["organization", "person", "course", "completed_at", "id"],

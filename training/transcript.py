@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from accounts.models import Person
 from enrollments.models import Course, CourseStatus, Enrollment, EnrollmentStatus, SessionStatus
-from training.models import State, TrainSession
+from training.models import State, TrainSession, TrainSessionQuerySet
 
 MOST_SHOWN = 200
 
@@ -29,7 +29,7 @@ class Transcript:
         return self.open + self.completed + self.unassigned - len(self.records)
 
 
-def records_of(person: Person) -> "QuerySet[TrainSession]":
+def records_of(person: Person) -> TrainSessionQuerySet:
     return TrainSession.objects.filter(organization=person.organization_id, person=person)
 
 

@@ -10,7 +10,8 @@ is read-only.
 # ruff: noqa: ARG002 - hooks, Django's and ours, get arguments that not every admin needs
 
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any, ClassVar, cast
+from datetime import tzinfo
+from typing import Any, ClassVar, cast
 from urllib.parse import unquote
 
 from django import forms
@@ -23,7 +24,9 @@ from django.utils import timezone
 from django.utils.text import capfirst, smart_split, unescape_string_literal
 
 from accounts.actors import Actor
+from accounts.admin.asked import AskedAdmin
 from accounts.admin.changes import history_of
+from accounts.admin.columns import in_own_zone, short
 from accounts.admin.forms import LedgerForm, Said, said
 from accounts.admin.paging import CappedPaginator
 from accounts.errors import Refusal
@@ -33,11 +36,6 @@ from accounts.search import searchable
 from accounts.transactions import write
 from accounts.wording import describe
 
-if TYPE_CHECKING:
-    from django.contrib.admin import ModelAdmin  # The theme's own is published without type information.
-else:
-    from unfold.admin import ModelAdmin
-
 # Where the request keeps what a service refused while the form is shown again. No client can set an environment
 # variable of this shape: a header's name there begins with HTTP_.
 REFUSAL = "training_ledger.refusal"
@@ -46,6 +44,9 @@ MOST_ROWS = 1_000
 """So many rows at most are acted on at once: each is locked, written and logged."""
 
 MOST_MESSAGES = 20
+
+NARROWED = "organization__id__exact"
+"""How a superuser's list is narrowed to one organization."""
 
 
 def is_id(text: str) -> bool:
@@ -82,7 +83,7 @@ class OwnChoices(admin.RelatedFieldListFilter):
         return [(str(row.pk), str(row)) for row in LedgerAdmin.get_queryset(target, request)]
 
 
-class LedgerAdmin(ModelAdmin):  # type: ignore[type-arg]  # generic in the stubs only
+class LedgerAdmin(AskedAdmin):
     form = LedgerForm
     paginator = CappedPaginator
     show_full_result_count = False
@@ -208,9 +209,12 @@ class LedgerAdmin(ModelAdmin):  # type: ignore[type-arg]  # generic in the stubs
     # What is shown.
 
     def get_list_display(self, request: HttpRequest) -> Any:
-        if is_superuser(request) and self.has_organization and "organization" not in self.list_display:
-            return (*self.list_display, "organization")
-        return self.list_display
+        columns = [short(self.opts.label, name) if isinstance(name, str) else name for name in self.list_display]
+        if not is_superuser(request) or not self.has_organization:
+            return columns
+        if self._organization_shown(request, None) is None:
+            columns = [in_own_zone(self.opts.label, name) if isinstance(name, str) else name for name in columns]
+        return columns if "organization" in columns else [*columns, "organization"]
 
     def get_list_filter(self, request: HttpRequest) -> Any:
         if is_superuser(request) and self.has_organization:
@@ -250,15 +254,23 @@ class LedgerAdmin(ModelAdmin):  # type: ignore[type-arg]  # generic in the stubs
         top = ["organization"] if is_superuser(request) and self.has_organization else []
         return list(dict.fromkeys([*top, *editable, *self.facts]))
 
-    def get_readonly_fields(self, request: HttpRequest, obj: Any | None = None) -> list[str]:
+    def get_readonly_fields(self, request: HttpRequest, obj: Any | None = None) -> Any:
         if obj is None:
             return []
-        return [name for name in self.get_fields(request, obj) if name not in self.change_fields]
+        return [self._fact(name) for name in self.get_fields(request, obj) if name not in self.change_fields]
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any | None = None) -> Any:
+        facts = set(self.get_readonly_fields(request, obj))
+        fields = [fact if (fact := self._fact(name)) in facts else name for name in self.get_fields(request, obj)]
+        return [(None, {"fields": fields})]
+
+    def _fact(self, name: str) -> Any:
+        return short(self.opts.label, name)
 
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         field = super().formfield_for_dbfield(db_field, request, **kwargs)
         if isinstance(db_field, models.DateTimeField) and field is not None:
-            field.help_text = f"{field.help_text} Time zone: {self._zone(request)}.".strip()
+            field.help_text = f"{field.help_text} Time zone: {self._zone_said(request)}.".strip()
         return field
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, str | list[str]]:
@@ -267,19 +279,52 @@ class LedgerAdmin(ModelAdmin):  # type: ignore[type-arg]  # generic in the stubs
         given = super().get_changeform_initial_data(request)
         return {name: value for name, value in given.items() if name in related and is_id(str(value))}
 
-    @staticmethod
-    def _zone(request: HttpRequest) -> Any:
-        """Times are typed and shown in the zone of the user's organization; for a superuser of none, in UTC."""
+    def _zone(self, request: HttpRequest, row_id: object = None) -> tzinfo:
+        """Times are typed and shown in the zone of the user's organization. Superusers meet rows of all: theirs are in
+        the zone of the row's organization, or of the one that is picked; of neither, in the user's own, else in UTC.
+        """
         user = staff_user(request)
+        if user is not None and user.is_superuser:
+            organization = self._organization_shown(request, row_id)
+            if organization is not None:
+                return organization.zone
         return user.organization.zone if user and user.organization else timezone.get_default_timezone()
 
-    def _shown(self, request: HttpRequest, view: Callable[[], HttpResponse]) -> HttpResponse:
+    def _organization_shown(self, request: HttpRequest, row_id: object) -> Organization | None:
+        """Of a superuser's page: whose row it shows or makes, or what its list is narrowed to."""
+        target: Any = Organization
+        if row_id is not None:
+            target, picked = self.model, str(row_id)
+        elif self.organization_from and self._adds(request):
+            target = self.model._meta.get_field(self.organization_from).remote_field.model  # noqa: SLF001 - Django's documented name
+            picked = (request.POST or request.GET).get(self.organization_from, "")
+        else:
+            picked = request.GET.get(NARROWED, "") or (request.POST or request.GET).get("organization", "")
+        if not is_id(picked):
+            return None
+        rows = target._default_manager.filter(pk=int(picked))  # noqa: SLF001 - Django's documented name
+        if target is Organization:
+            return cast("Organization | None", rows.first())
+        if not hasattr(target, "organization"):
+            return None
+        return Organization.objects.filter(pk__in=rows.values("organization")).first()
+
+    def _adds(self, request: HttpRequest) -> bool:
+        found = request.resolver_match
+        return found is not None and str(found.url_name).endswith("_add")
+
+    def _zone_said(self, request: HttpRequest) -> str:
+        """Before a superuser's form is sent, nothing says whose row it will make."""
+        picks = self._adds(request) and self.has_organization and is_superuser(request)
+        return "the organization's own" if picks else timezone.get_current_timezone_name()
+
+    def _shown(self, request: HttpRequest, view: Callable[[], HttpResponse], row_id: object = None) -> HttpResponse:
         """Raises BadRequest for what no page of ours sends: NUL in an address, or an id that is none."""
         picked = ("people", "prerequisites", "_selected_action", *self.autocomplete_fields)
         ids = [value for name in picked for value in request.POST.getlist(name) if value]
         if "\0" in unquote(request.META.get("QUERY_STRING", "")) or not all(map(is_id, ids)):
             raise BadRequest
-        with timezone.override(self._zone(request)):
+        with timezone.override(self._zone(request, row_id)):
             response = view()
             if isinstance(response, TemplateResponse):
                 response.render()  # here, and not by the handler, which has no time zone
@@ -311,7 +356,7 @@ class LedgerAdmin(ModelAdmin):  # type: ignore[type-arg]  # generic in the stubs
             }
             return TemplateResponse(request, "admin/accounts/history.html", context)
 
-        return self._shown(request, view)
+        return self._shown(request, view, row.pk)
 
     # Writing.
 
@@ -338,7 +383,7 @@ class LedgerAdmin(ModelAdmin):  # type: ignore[type-arg]  # generic in the stubs
                 request.META[REFUSAL] = refusal
                 return cast("HttpResponse", self._changeform_view(request, object_id, form_url, extra_context))  # type: ignore[attr-defined]  # missing in the stubs
 
-        return self._shown(request, answer)
+        return self._shown(request, answer, object_id)
 
     def get_form(self, request: HttpRequest, obj: Any | None = None, change: bool = False, **kwargs: Any) -> Any:  # noqa: FBT001, FBT002 - Django's signature
         refusal = request.META.get(REFUSAL)

@@ -23,6 +23,7 @@ from django.utils.dateparse import parse_datetime
 from django.utils.text import Truncator, capfirst
 
 from accounts.actors import Actor
+from accounts.history import LINKS, Link
 from accounts.models import BulkRow, HistoryEntry, OperationKind, Organization
 
 NOTHING = "\N{EN DASH}"
@@ -49,7 +50,10 @@ Key = tuple[str, int]
 
 @dataclass
 class Told:
-    """One entry in words. `row` is the row's name, `address` its page where it still has one for this user."""
+    """One entry in words. `row` is the row's name, `address` its page where it still has one for this user.
+
+    Of a row that links these are its parent's, and `said` is what was linked.
+    """
 
     entry: HistoryEntry
     at: datetime
@@ -58,6 +62,7 @@ class Told:
     row: str
     address: str
     changes: list[tuple[str, str, str]] = field(default_factory=list)
+    said: str = ""
 
     @property
     def when(self) -> str:
@@ -65,34 +70,69 @@ class Told:
 
     @property
     def act(self) -> str:
-        return str(self.entry.get_act_display())
+        """To the row on whose page it is told: there a link was added, and no row created."""
+        acts = HistoryEntry.Act
+        linked = {acts.CREATED: "Added", acts.DELETED: "Removed"} if self.said else {}
+        return linked.get(acts(self.entry.act)) or str(self.entry.get_act_display())
 
 
 def in_words(request: HttpRequest, entries: Sequence[HistoryEntry], *, most_models: int | None = None) -> list[Told]:
     """One query for each model that the entries name (of these, the `most_models` that they name most often), and
-    three more. What is not looked up is named by its number.
+    two more for who did it. What is not looked up is named by its number. The entries come with their organizations.
     """
-    ids = {entry.organization_id for entry in entries if entry.organization_id is not None}
-    organizations = {organization.pk: organization for organization in Organization.objects.filter(pk__in=ids)}
-    zones = {pk: organization.zone for pk, organization in organizations.items()}
-    names = _names(entries, ids, most_models)
-    names |= {("accounts.Organization", pk): str(organization) for pk, organization in organizations.items()}
+    organizations = {
+        entry.organization_id: entry.organization for entry in entries if entry.organization_id is not None
+    }
+    zones = {pk: organization.zone for pk, organization in organizations.items() if organization}
+    names = _names(entries, set(organizations), most_models)
+    names |= {("accounts.Organization", pk): str(found) for pk, found in organizations.items() if found}
     return [_told(request, entry, names, zones.get(entry.organization_id or 0)) for entry in entries]
 
 
 def _told(request: HttpRequest, entry: HistoryEntry, names: Mapping[Key, str], zone: tzinfo | None) -> Told:
     zone = zone or timezone.get_current_timezone()
-    model = model_of(entry.model)
-    key = (entry.model, entry.row_id)
+    link = link_of(entry)
+    label, row_id = key = _subject(entry)
+    model = model_of(label)
+    listed = [column for column in entry.changes if link is None or column not in (*link.columns, "organization_id")]
     return Told(
         entry,
         at=entry.at.astimezone(zone),
         who=who(entry.actor, names),
-        model=capfirst(str(model._meta.verbose_name)) if model else entry.model,  # noqa: SLF001 - Django's documented name
-        row=names.get(key, str(entry.row_id)),
-        address=_address(request, model, entry.row_id) if key in names else "",
-        changes=[_change(entry, column, names, zone) for column in _in_order(model, entry.changes)],
+        model=capfirst(str(model._meta.verbose_name)) if model else label,  # noqa: SLF001 - Django's documented name
+        row=names.get(key, str(row_id)),
+        address=_address(request, model, row_id) if key in names else "",
+        changes=[_change(entry, column, names, zone) for column in _in_order(model_of(entry.model), listed)],
+        said=_said(entry, link, names, zone) if link else "",
     )
+
+
+def link_of(entry: HistoryEntry) -> Link | None:
+    """None, too, for a link of before links were told of: such an entry does not name its parent."""
+    return LINKS.get(entry.model) if entry.parent_id is not None else None
+
+
+def _subject(entry: HistoryEntry) -> Key:
+    """Which row an entry is about, in words: a link's parent, where it is known what that is."""
+    link = link_of(entry)
+    found = _fields(model_of(entry.model)).get(link.parent) if link else None
+    if found is None or entry.parent_id is None:
+        return entry.model, entry.row_id
+    return found.related_model._meta.label, entry.parent_id  # noqa: SLF001 - as above
+
+
+def _said(entry: HistoryEntry, link: Link, names: Mapping[Key, str], zone: tzinfo) -> str:
+    """Such as: Role Facilitator given to ada@example.com."""
+    fields, held = _fields(model_of(entry.model)), entry.changes
+
+    def name(column: str) -> str:
+        value = held.get(column)
+        return shown(fields.get(column), value[-1] if isinstance(value, list) else value, names, zone)
+
+    acts = HistoryEntry.Act
+    verb = {acts.CREATED: link.made, acts.DELETED: link.gone}.get(acts(entry.act), "of")
+    others = [text for column in link.others if (text := name(column)) != NOTHING]
+    return " ".join([link.what, *others, verb, name(link.parent)])
 
 
 def model_of(label: str) -> type[models.Model] | None:
@@ -144,7 +184,7 @@ def _names(entries: Iterable[HistoryEntry], organizations: set[int], most_models
 
 
 def _named_in(entry: HistoryEntry) -> Iterable[Key]:
-    yield entry.model, entry.row_id
+    yield _subject(entry)
     kind, _, number = entry.actor.partition("-")
     if kind in KINDS and number.isdecimal():
         yield KINDS[kind], int(number)
@@ -245,6 +285,22 @@ def _listed(value: Any) -> str:
 # One row's own.
 
 
+def _entry_ids(organization_id: int | None, row: models.Model) -> models.QuerySet[HistoryEntry, int]:
+    """The row's own and those of what was linked to it, newest first: each half is read in the order of its index."""
+    label = row._meta.label  # noqa: SLF001 - as above
+    entries = HistoryEntry.objects.filter(organization=organization_id).order_by()
+    found = entries.filter(model=label, row_id=row.pk).values_list("pk", flat=True)
+    linked = [one for one, link in LINKS.items() if _parent_label(one, link) == label]
+    if linked:
+        found = found.union(entries.filter(model__in=linked, parent_id=row.pk).values_list("pk", flat=True), all=True)
+    return found.order_by("-pk")
+
+
+def _parent_label(label: str, link: Link) -> str:
+    found = _fields(model_of(label)).get(link.parent)
+    return "" if found is None else str(found.related_model._meta.label)  # noqa: SLF001 - as above
+
+
 def history_of(request: HttpRequest, row: models.Model) -> dict[str, Any]:
     """For the page of a row's history: PAGE entries, newest first, and what operations did to it."""
     opts = row._meta  # noqa: SLF001 - as above
@@ -252,8 +308,8 @@ def history_of(request: HttpRequest, row: models.Model) -> dict[str, Any]:
     given = request.GET.get("p", "")
     number = int(given) if given.isascii() and given.isdecimal() and 0 < len(given) < 7 else 1  # noqa: PLR2004 - digits
     number = max(number, 1)
-    entries = HistoryEntry.objects.filter(organization=organization_id, model=opts.label, row_id=row.pk).order_by("-pk")
-    found = list(entries[(number - 1) * PAGE : number * PAGE + 1])
+    ids = list(_entry_ids(organization_id, row)[(number - 1) * PAGE : number * PAGE + 1])
+    told = list(HistoryEntry.objects.filter(pk__in=ids).select_related("organization").order_by("-pk"))
     kinds = [kind for kind, label in TARGETS.items() if label == opts.label]
     done: list[tuple[str, BulkRow]] = []
     if kinds and organization_id is not None:
@@ -264,9 +320,9 @@ def history_of(request: HttpRequest, row: models.Model) -> dict[str, Any]:
             for one in rows.select_related("operation").order_by("-operation_id", "-pk")[:MOST_OPERATIONS]
         ]
     return {
-        "told": in_words(request, found[:PAGE]),
+        "told": in_words(request, told[:PAGE]),
         "operations": done,
         "number": number,
         "newer": number - 1,
-        "older": number + 1 if len(found) > PAGE else 0,
+        "older": number + 1 if len(told) > PAGE else 0,
     }

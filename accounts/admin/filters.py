@@ -10,12 +10,11 @@ from django.db import models
 from django.http import HttpRequest
 from django.utils import timezone
 
-from accounts.admin.base import OwnChoices, is_id, is_superuser
+from accounts.admin.base import NARROWED, OwnChoices, is_id, is_superuser
 from accounts.days import day_end, day_start
 from accounts.models import Organization
 
-ORGANIZATION = "organization__id__exact"
-"""How a superuser's list is narrowed to one organization."""
+ORGANIZATION = NARROWED
 
 
 def zone_of(request: HttpRequest) -> tzinfo:

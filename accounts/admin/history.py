@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin
-from django.db.models import Q, QuerySet
+from django.db.models import F, Q, QuerySet, Value
 from django.http import HttpRequest, HttpResponse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
@@ -93,6 +93,7 @@ class HistoryEntryAdmin(LedgerAdmin):
     list_display = ("when", "who", "act", "what", "changed")
     list_display_links = ("when",)
     list_filter = (ModelFilter, "act", ActorFilter, ("at", DayRangeFilter))
+    related = ("organization",)
     list_max_show_all = 0
     sortable_by = ()  # There are millions, and one order has an index.
     facts = ("when", "who", "act", "what", "row_id", "changed")
@@ -133,8 +134,9 @@ class HistoryEntryAdmin(LedgerAdmin):
             own = getattr(request.user, "organization_id", None)
             staff = staff.filter(Q(organization=own) | Q(is_superuser=True))
             tokens = tokens.filter(organization=own)
-        found = [f"user-{pk}" for pk in staff.values_list("pk", flat=True)[:MOST_FOUND]]
-        return [*found, *(f"token-{pk}" for pk in tokens.values_list("pk", flat=True)[:MOST_FOUND])]
+        found = staff.order_by().values_list(Value("user"), F("pk"))
+        found = found.union(tokens.order_by().values_list(Value("token"), F("pk")), all=True)
+        return [f"{kind}-{pk}" for kind, pk in found[:MOST_FOUND]]
 
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
         entry: Any = super().get_object(request, object_id, from_field)
@@ -165,7 +167,9 @@ class HistoryEntryAdmin(LedgerAdmin):
 
     @admin.display(description="changes")
     def changed(self, entry: Any) -> SafeString | str:
-        return changes_listed(entry.told) or NOTHING
+        told: Told = entry.told
+        said = format_html('<p class="history-said">{}</p>', told.said) if told.said else ""
+        return format_html("{}{}", said, changes_listed(told)) or NOTHING
 
 
 def changes_listed(told: Told) -> SafeString | str:

@@ -6,6 +6,7 @@ What a file would do is a dry run of the very import that is run when it is conf
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -21,7 +22,7 @@ from accounts.admin.base import actor_of, is_superuser, staff_user
 from accounts.admin.exporting import FORMATS, Exports, file_response
 from accounts.admin.picking import organizations_of, picked
 from accounts.bulk import Done, RowOutcome
-from accounts.errors import Refusal
+from accounts.errors import Busy, Refusal
 from accounts.models import ImportFile, OperationKind, Organization, Outcome
 from accounts.roles import Role, role_of
 from accounts.services import import_files
@@ -68,7 +69,11 @@ PEOPLE = Import(
         ("mail", "ada@example.com", ""),
         ("username", "ada.okafor", ""),
         ("kind", "driver", "driver or user. Empty: stays as it is."),
-        ("active", "true", "true or false, yes or no, 1 or 0. Empty: stays as it is."),
+        (
+            "active",
+            "true",
+            "true or false, yes or no, 1 or 0. Empty: stays as it is. Who becomes inactive: what is open is unassigned.",
+        ),
         ("groups", "Night shift;Depot North", "Names separated by ;  The person is then in these and no others."),
     ),
 )
@@ -251,7 +256,10 @@ class Imports(Exports):
             self.message_user(request, text, messages.WARNING)
             return HttpResponseRedirect(self._address("import"))
         if "cancel" in request.POST:
-            import_files.drop_file(actor=actor_of(request), file=file)
+            try:
+                import_files.drop_file(actor=actor_of(request), file=file)
+            except Refusal as refusal:
+                return self._refused(request, describe(refusal), "import_preview", file.pk)
             self.message_user(request, f"{file.name} was given up. Nothing has been changed.", messages.INFO)
             return HttpResponseRedirect(self._address("import"))
         if "apply" in request.POST:
@@ -260,8 +268,7 @@ class Imports(Exports):
         try:
             self._run(request, file, preview.hear, dry_run=True)
         except Refusal as refusal:
-            self.message_user(request, describe(refusal), messages.ERROR)
-            return HttpResponseRedirect(self._address("import"))
+            return self._refused(request, describe(refusal), "import")
         context = self._context(
             request,
             title=f"Import {self.imports.title}: {file.name}",
@@ -289,11 +296,15 @@ class Imports(Exports):
             done = self._run(request, file, lambda _outcomes: None, dry_run=False)
         except Refusal as refusal:
             text = f"{describe(refusal)} What is already in is shown as unchanged; confirm again to take in the rest."
-            self.message_user(request, text, messages.ERROR)
-            return HttpResponseRedirect(self._address("import_preview", file.pk))
-        import_files.drop_file(actor=actor_of(request), file=file)
+            return self._refused(request, text, "import_preview", file.pk)
+        with suppress(Busy):  # What is in is in. A file that could not be dropped is purged after a day.
+            import_files.drop_file(actor=actor_of(request), file=file)
         self.message_user(request, f"{file.name}: {said(done.counts)}.", messages.SUCCESS)
         return HttpResponseRedirect(reverse("admin:accounts_bulkoperation_change", args=[done.operation_id]))
+
+    def _refused(self, request: HttpRequest, text: str, page: str, *args: Any) -> HttpResponse:
+        self.message_user(request, text, messages.ERROR)
+        return HttpResponseRedirect(self._address(page, *args))
 
     def refused_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         """All refused rows as a file. Raises PermissionDenied, Http404."""
@@ -310,7 +321,10 @@ class Imports(Exports):
                 for column, reason in by_column(one.reason, self.imports.named)
             )
 
-        self._run(request, file, hear, dry_run=True)
+        try:
+            self._run(request, file, hear, dry_run=True)
+        except Refusal as refusal:
+            return self._refused(request, describe(refusal), "import_preview", file.pk)
         return file_response(iter(lines), "csv", f"{self.imports.title}-refused".replace(" ", "-"), "refused")
 
 

@@ -52,7 +52,7 @@ class ExtendedAdmin(LedgerAdmin):
             row = self.get_queryset(request).select_related("organization").filter(pk=row_id).first()
             if row is None:
                 raise Http404
-            return self._shown(request, lambda: page.view(self, request, row))
+            return self._shown(request, lambda: page.view(self, request, row), row.pk)
 
         return answer
 

@@ -269,7 +269,7 @@ class ApiTokenAdmin(LedgerAdmin):
 
     def rotate_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         token = self._asked(request, pk)
-        return self._shown(request, lambda: self._rotate(request, token))
+        return self._shown(request, lambda: self._rotate(request, token), token.pk)
 
     def _rotate(self, request: HttpRequest, token: ApiToken) -> HttpResponse:
         form = RotateForm(request.POST if request.method == "POST" else None)
@@ -288,7 +288,7 @@ class ApiTokenAdmin(LedgerAdmin):
 
     def revoke_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         token = self._asked(request, pk)
-        return self._shown(request, lambda: self._revoke(request, token))
+        return self._shown(request, lambda: self._revoke(request, token), token.pk)
 
     def _revoke(self, request: HttpRequest, token: ApiToken) -> HttpResponse:
         form = RevokeForm(request.POST if request.method == "POST" else None)

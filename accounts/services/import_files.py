@@ -21,7 +21,7 @@ def keep_file(*, organization: Organization, user: User, kind: OperationKind, na
 
 def drop_file(*, actor: Actor, file: ImportFile) -> None:
     with write(actor):
-        ImportFile.objects.filter(pk=file.pk).delete()
+        ImportFile.objects.of(file.organization).filter(pk=file.pk).delete()
 
 
 def purge_import_files() -> int:

@@ -11,6 +11,7 @@ from django.db.models.functions import Lower
 from accounts.actors import Actor
 from accounts.bulk import Done, InputRow, RowOutcome, Tell, noted, tell_nobody
 from accounts.errors import FieldsRefused
+from accounts.leaving import leaving
 from accounts.models import Group, OperationKind, Organization, Outcome, Person
 from accounts.search import searchable
 from accounts.services import groups
@@ -48,7 +49,8 @@ def import_people(
     """Take people in from the rows of a file that has these of COLUMNS.
 
     A row is what the file says of one employee number: a column that the file has not stays as it is. Rows that cannot
-    be taken in are refused, each with its reason. Raises Busy.
+    be taken in are refused, each with its reason. What is open of somebody who becomes inactive is unassigned, in the
+    same transaction and as an operation of its own, which can be undone. Raises Busy.
     """
     return import_rows(
         organization=organization,
@@ -84,6 +86,7 @@ class PeopleImporter:
         plan = _Plan(self, rows, dry_run=dry_run)
         planned = [plan.of(row) for row in rows]
         ids = {} if dry_run else self._write(planned)
+        self._take_back(planned, dry_run=dry_run)
         return [
             RowOutcome(
                 one.row.line, one.key, one.outcome, noted(one.row, one.reason), one.person_id or ids.get(one.key)
@@ -111,10 +114,25 @@ class PeopleImporter:
         groups.set_groups(organization=self.organization, actor=self.actor, names=names)
         return ids
 
+    def _take_back(self, planned: Sequence["_Planned"], *, dry_run: bool) -> None:
+        """Last: it takes the ledger lock. A dry run only counts."""
+        left = {one.person_id: one for one in planned if one.leaves and one.person_id is not None}
+        if not left:
+            return
+        if dry_run:
+            counted = leaving().open_records(organization=self.organization, person_ids=left.keys())
+        else:
+            counted = leaving().take_back(organization=self.organization, actor=self.actor, person_ids=left.keys())
+        for pk, count in counted.items():
+            left[pk].reason = f"Open train sessions unassigned: {count}."
+
 
 @dataclass(slots=True)
 class _Planned:
-    """What is to become of a row. `person` and `groups` are None where they stay as they are; `person_id`: is there."""
+    """What is to become of a row. `person` and `groups` are None where they stay as they are; `person_id`: is there.
+
+    `leaves`: has been active until now.
+    """
 
     row: InputRow
     key: str
@@ -123,6 +141,7 @@ class _Planned:
     person: Person | None = None
     person_id: int | None = None
     groups: Sequence[str] | None = None
+    leaves: bool = False
 
 
 class _Plan:
@@ -171,6 +190,7 @@ class _Plan:
             person=person if changed else None,
             person_id=before.pk,
             groups=wanted if regrouped else None,
+            leaves=before.active and not person.active,
         )
 
     def _new(self, key: str) -> Person:

@@ -13,6 +13,7 @@ from accounts.actors import Actor
 from accounts.bulk import Done, RowOutcome, Tell
 from accounts.models import BulkOperation, BulkRow, OperationKind, Organization
 from accounts.services.inserting import insert_columns
+from accounts.services.saving import write_fields
 from accounts.transactions import write
 
 KEY_LENGTH = 200
@@ -55,12 +56,12 @@ def record(operation: BulkOperation, outcomes: Sequence[RowOutcome]) -> None:
     )
     counts = Counter(operation.counts) + Counter(one.outcome.value for one in outcomes)
     operation.counts = dict(counts)
-    operation.save(update_fields=["counts"])
+    write_fields(operation, ["counts"])
 
 
 def finish(operation: BulkOperation) -> None:
     operation.finished_at = timezone.now()
-    operation.save(update_fields=["finished_at"])
+    write_fields(operation, ["finished_at"])
 
 
 class Recording:

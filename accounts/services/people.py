@@ -5,6 +5,7 @@ from typing import Any
 from django.contrib.auth.models import Group as AuthGroup
 
 from accounts.actors import Actor
+from accounts.leaving import leaving
 from accounts.models import Organization, Person, User
 from accounts.roles import Role
 from accounts.search import searchable
@@ -36,16 +37,24 @@ def create_person(*, organization: Organization, actor: Actor, **fields: Any) ->
     return person
 
 
-def update_person(*, organization: Organization, actor: Actor, person: Person, changes: dict[str, Any]) -> Person:
-    """Raises FieldsRefused."""
+def update_person(
+    *, organization: Organization, actor: Actor, person: Person, changes: dict[str, Any], take_back: bool = True
+) -> Person:
+    """Whoever becomes inactive owes nothing any more: what is open is unassigned, in the same transaction.
+
+    Without `take_back` that is the caller's to do, in this transaction: for a reason of its own. Raises FieldsRefused.
+    """
     with write(actor):
         # Not against foreign keys: who holds the ledger lock, which may be waited for with this one held, writes such.
         locked = Person.objects.of(organization).select_for_update(of=("self",), no_key=True)
         person = locked.get(pk=person.pk)
+        was_active = person.active
         for field, value in changes.items():
             setattr(person, field, value)
         person.search_name = searchable(person.full_name)
         save_checked(person, update_fields=[*changes, "search_name"])
+        if take_back and was_active and not person.active:
+            leaving().take_back(organization=organization, actor=actor, person_ids=[person.pk])
     return person
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 
 from django.core.exceptions import ValidationError
-from django.db import IntegrityError, models, transaction
+from django.db import DatabaseError, IntegrityError, models, transaction
 
 from accounts.errors import FieldsRefused
 
@@ -27,9 +27,23 @@ def save_checked(row: models.Model, *, update_fields: Iterable[str] | None = Non
             if update_fields is None:
                 row.save(force_insert=True)
             else:
-                row.save(update_fields=list(update_fields))
+                write_fields(row, update_fields)
     except IntegrityError as error:
         raise FieldsRefused({"__all__": ["This collides with a row that was written at the same time."]}) from error
+
+
+def write_fields(row: models.Model, names: Iterable[str]) -> None:
+    """Write these fields of a row that is there. It is named with its organization, which leads every key."""
+    fields = {name: row._meta.get_field(name) for name in names}  # noqa: SLF001 - Django's documented name
+    values = {name: getattr(row, field.attname) for name, field in fields.items() if isinstance(field, models.Field)}
+    if not values:
+        return
+    rows = type(row)._base_manager.filter(pk=row.pk)  # noqa: SLF001 - as above
+    # Only a user's organization can be among what is written.
+    if hasattr(row, "organization_id") and "organization" not in values:
+        rows = rows.filter(organization_id=row.organization_id)
+    if not rows.update(**values):
+        raise DatabaseError("There is no such row to write to.")
 
 
 def _by_field(row: models.Model, error: ValidationError) -> dict[str, list[str]]:

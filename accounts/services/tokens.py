@@ -62,7 +62,8 @@ def rotate_token(*, actor: Actor, token: ApiToken, overlap: timedelta, prefix: s
     Where it would have expired earlier anyway, it still does. Raises FieldsRefused, also for one that is not live.
     """
     with write(actor):
-        old = ApiToken.objects.select_related("organization").select_for_update(of=("self",)).get(pk=token.pk)
+        tokens = ApiToken.objects.select_related("organization").select_for_update(of=("self",), no_key=True)
+        old = tokens.get(pk=token.pk)
         if not old.is_live:
             raise FieldsRefused({"__all__": ["This token lets nobody in any more. Create a new one."]})
         made, secret = create_token(

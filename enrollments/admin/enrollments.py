@@ -5,6 +5,7 @@ from django import forms
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from unfold.widgets import UnfoldAdminSelectWidget
 
 from accounts.admin.base import actor_of
 from accounts.admin.filters import DayRangeFilter
@@ -90,7 +91,11 @@ class EnrollmentAdmin(SeveralPeopleAdmin):
             return super().extra_fields(request, row)
         # Who sits where is not for facilitators to say.
         offered = [one for one in OUTCOMES if one[0] != CANCELLED or self.has_administer_permission(request)]
-        return {"outcome": forms.ChoiceField(choices=offered, required=False, label="What became of it")}
+        return {
+            "outcome": forms.ChoiceField(
+                choices=offered, required=False, label="What became of it", widget=UnfoldAdminSelectWidget
+            )
+        }
 
     def create_rows(self, request: HttpRequest, values: dict[str, Any], person_ids: list[int]) -> Sequence[Enrollment]:
         session: Session = values["session"]

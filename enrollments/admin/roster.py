@@ -15,6 +15,7 @@ from django.db.models import Case, Count, IntegerField, Q, QuerySet, When
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
+from django.utils import timezone
 
 from accounts.admin.base import LedgerAdmin, actor_of, staff_user
 from accounts.admin.inlines import Grid, Line
@@ -26,6 +27,7 @@ from accounts.tables import harmless
 from accounts.wording import describe
 from enrollments.admin.bars import seats_bar
 from enrollments.admin.forms import CancelForm, EnrollForm, ResultForm
+from enrollments.errors import SessionNotBegun
 from enrollments.invitations import invitation
 from enrollments.models import OPEN_STATUSES, Enrollment, EnrollmentStatus, SessionStatus
 from enrollments.services import bulk, catalogue, results
@@ -71,7 +73,7 @@ class RosterPages(LedgerAdmin):
             )
             if session is None:
                 raise Http404
-            return self._shown(request, lambda: view(request, session))
+            return self._shown(request, lambda: view(request, session), session.pk)
 
         return answer
 
@@ -109,6 +111,7 @@ class RosterPages(LedgerAdmin):
             "page": page,
             "grid": grid,
             "roster": [(line, score_text(line.row.score)) for line in grid.lines],
+            "begun": session.starts_at <= timezone.now(),
             "enters_results": self.may_enter_results(request),
             "enrolls": administers and open_for_more,
             "cancels": administers and open_for_more,
@@ -251,7 +254,10 @@ class RosterPages(LedgerAdmin):
                 self.message_user(request, f"{_people(len(rows))} marked complete.", messages.SUCCESS)
             return HttpResponseRedirect(self._back(session))
         still = "The 1 person who is" if count == 1 else f"The {count} people who are"
-        if by_score:
+        begun = session.starts_at <= timezone.now()
+        if not begun:
+            says = [describe(SessionNotBegun(timezone.localtime(session.starts_at, session.organization.zone)))]
+        elif by_score:
             passed = score_text(session.course.pass_score)
             says = [f"{session.course} is passed with {passed}: enter each person's score on the roster instead."]
         elif count:
@@ -261,7 +267,7 @@ class RosterPages(LedgerAdmin):
             ]
         else:
             says = ["Nobody is enrolled and unfinished: there is nothing to mark."]
-        button = "" if by_score or not count else f"Mark {_people(count)} complete"
+        button = "" if by_score or not begun or not count else f"Mark {_people(count)} complete"
         return self._answer(request, "confirm", session, title="Mark all present complete", says=says, button=button)
 
     # Enrolling.

@@ -83,7 +83,11 @@ class SessionAdmin(RosterPages, LedgerAdmin):
     facts = ("seats", "created_at", "updated_at")
 
     def get_queryset(self, request: HttpRequest) -> "QuerySet[Any]":
-        seated = Enrollment.objects.filter(session=OuterRef("pk")).holding_a_seat().order_by()
+        seated = (
+            Enrollment.objects.filter(organization=OuterRef("organization"), session=OuterRef("pk"))
+            .holding_a_seat()
+            .order_by()
+        )
         counts = seated.values("session").annotate(counted=Count("pk")).values("counted")
         taken = Coalesce(Subquery(counts, output_field=IntegerField()), 0)
         rows: QuerySet[Any] = super().get_queryset(request)

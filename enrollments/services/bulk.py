@@ -1,7 +1,7 @@
 """Enrolling many people of whom some may have to be left out, and telling which and why."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from itertools import islice
 from typing import Any
@@ -64,7 +64,7 @@ def enroll_acceptable(
     ) as recorded:
         session = lock_open_session(organization, session_id)
         acceptable, verdicts = _sorted_out(organization, session, column, names_in(rows, column))
-        seated = _seat(organization, actor, session, list(acceptable.values()), on_full=on_full)
+        seated = _seat_active(organization, actor, session, list(acceptable.values()), on_full=on_full)
         ids = {enrollment.person_id: enrollment.pk for enrollment in seated.enrollments}
         for name, pk in acceptable.items():
             if pk in seated.left_out:
@@ -126,6 +126,21 @@ class _Seated:
     enrollments: Sequence[Enrollment] = ()
     left_out: dict[int, str] = field(default_factory=dict)
     lack: SessionFull | NotEnoughUnits | None = None
+
+
+def _seat_active(
+    organization: Organization, actor: Actor, session: Session, ids: Sequence[int], *, on_full: OnFull
+) -> _Seated:
+    """Whoever was made inactive since they were looked up, which locks no session, is left out of another try."""
+    gone: dict[int, str] = {}
+    while True:
+        try:
+            with transaction.atomic():
+                seated = _seat(organization, actor, session, [pk for pk in ids if pk not in gone], on_full=on_full)
+        except PeopleInactive as refusal:
+            gone |= {int(pk): INACTIVE for pk in refusal.ids}
+        else:
+            return replace(seated, left_out=gone | seated.left_out)
 
 
 def _seat(

@@ -5,14 +5,13 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 from django.core.exceptions import ValidationError
-from django.db import transaction
 from django.utils import timezone
 
 from accounts.actors import Actor
 from accounts.errors import FieldsRefused, Refusal
 from accounts.models import Organization
 from accounts.transactions import write
-from enrollments.errors import EnrollmentNotOpen, EnrollmentUnknown, NotEnoughUnits
+from enrollments.errors import EnrollmentNotOpen, EnrollmentUnknown, NotEnoughUnits, SessionNotBegun
 from enrollments.ledger import ledger
 from enrollments.models import Enrollment, EnrollmentStatus, Session
 from enrollments.services.enrolling import lock_session, set_result
@@ -57,7 +56,7 @@ def enter(*, organization: Organization, actor: Actor, session_id: int, results:
             except Refusal as refusal:
                 entered.refused[result.enrollment_id] = refusal
         # Last, because the ledger lock comes after every count.
-        _write(organization, actor, changed, entered.refused)
+        _write(organization, actor, session, changed, entered.refused)
         entered.saved = [
             rows[result.enrollment_id] for result in results if result.enrollment_id not in entered.refused
         ]
@@ -67,10 +66,12 @@ def enter(*, organization: Organization, actor: Actor, session_id: int, results:
 def mark_present(*, organization: Organization, actor: Actor, session_id: int) -> list[Enrollment]:
     """Complete, without a score, whoever is still enrolled. All or nothing.
 
-    Raises SessionUnknown, NotEnoughUnits; FieldsRefused where the course is passed by a score.
+    Raises SessionUnknown, SessionNotBegun, NotEnoughUnits; FieldsRefused where the course is passed by a score.
     """
     with write(actor):
         session = lock_session(organization, session_id)
+        if session.starts_at > timezone.now():
+            raise SessionNotBegun(session.starts_at.astimezone(organization.zone))
         if session.course.pass_score is not None:
             raise FieldsRefused({"score": ["This course is passed by a score. Enter one for each person instead."]})
         rows = list(_rows(organization, session).values())
@@ -119,34 +120,40 @@ def _apply(row: Enrollment, result: Result) -> None:
 def _write(
     organization: Organization,
     actor: Actor,
+    session: Session,
     changed: Mapping[str, list[Enrollment]],
     refused: dict[int, Refusal],
 ) -> None:
     cancelled, completed = changed[EnrollmentStatus.CANCELLED], changed[EnrollmentStatus.COMPLETED]
-    _save(actor, changed[EnrollmentStatus.ABSENT], "status")
-    _save(actor, cancelled, "status", "cancelled_at")
+    _save(organization, actor, changed[EnrollmentStatus.ABSENT], "status")
+    _save(organization, actor, cancelled, "status", "cancelled_at")
     if cancelled:
         ledger().cancelled(organization=organization, actor=actor, enrollments=cancelled)
-    try:
-        # A savepoint: units are found missing after the rows have been written.
-        with transaction.atomic():
-            _complete(organization, actor, completed)
-    except NotEnoughUnits:
-        for row in completed:
-            try:
-                with transaction.atomic():
-                    _complete(organization, actor, [row])
-            except NotEnoughUnits as refusal:
-                refused[row.pk] = refusal
+    course = session.course
+    if completed and course.uses_units:
+        # Who comes first gets the units that there are, and who needs none waits for none. The ledger stays locked from
+        # here on: whoever is to have a unit finds it.
+        people = [row.person_id for row in completed]
+        units = ledger().units_wanted(
+            organization=organization, actor=actor, course=course, person_ids=people, for_results=True
+        )
+        lacking = set(units.wanted_by[units.free :])
+        refused |= {
+            row.pk: NotEnoughUnits(course_code=course.code, free=0, needed=1)
+            for row in completed
+            if row.person_id in lacking
+        }
+        completed = [row for row in completed if row.person_id not in lacking]
+    _complete(organization, actor, completed)
 
 
 def _complete(organization: Organization, actor: Actor, rows: Sequence[Enrollment]) -> None:
-    _save(actor, rows, "status", "score", "passed", "completed_at")
+    _save(organization, actor, rows, "status", "score", "passed", "completed_at")
     if rows:
         ledger().finished(organization=organization, actor=actor, enrollments=rows)
 
 
-def _save(actor: Actor, rows: Sequence[Enrollment], *fields: str) -> None:
+def _save(organization: Organization, actor: Actor, rows: Sequence[Enrollment], *fields: str) -> None:
     for row in rows:
         row.updated_by = actor.ref
-    Enrollment.objects.bulk_update(rows, [*fields, "updated_by"], batch_size=200)
+    Enrollment.objects.of(organization).bulk_update(rows, [*fields, "updated_by"], batch_size=200)

@@ -55,7 +55,7 @@ class MemberPages(LedgerAdmin):
                 raise Http404
             if not self.has_administer_permission(request):
                 raise PermissionDenied
-            return self._shown(request, lambda: view(request, session))
+            return self._shown(request, lambda: view(request, session), session.pk)
 
         return answer
 

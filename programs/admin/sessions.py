@@ -49,7 +49,11 @@ class ProgramSessionAdmin(MemberPages, LedgerAdmin):
     lists: ClassVar[tuple[str, ...]] = ("custom_fields", "skills", "groups", "required_paths")
 
     def get_queryset(self, request: HttpRequest) -> "QuerySet[Any]":
-        current = ProgramMember.objects.filter(session=OuterRef("pk")).current().order_by()
+        current = (
+            ProgramMember.objects.filter(organization=OuterRef("organization"), session=OuterRef("pk"))
+            .current()
+            .order_by()
+        )
         counts = current.values("session").annotate(counted=Count("pk")).values("counted")
         people = Coalesce(Subquery(counts, output_field=IntegerField()), 0)
         rows: QuerySet[Any] = super().get_queryset(request)

@@ -39,7 +39,8 @@ def arrange(
     """
     with write(actor):
         # The template's row stands for the order of its modules: two changes at once take turns.
-        template = ProgramTemplate.objects.of(organization).select_for_update(of=("self",)).get(pk=template.pk)
+        templates = ProgramTemplate.objects.of(organization).select_for_update(of=("self",), no_key=True)
+        template = templates.get(pk=template.pk)
         modules = {row.pk: row for row in Module.objects.of(organization).filter(template=template)}
         wanted: list[tuple[int, int, int, Module]] = []
         named: dict[int, Module] = {}
@@ -58,16 +59,16 @@ def arrange(
             wanted.append((to, moves, number, named[number]))
         wanted += [(row.position, 0, 0, row) for row in modules.values()]
         order = [row for *_, row in sorted(wanted, key=lambda one: one[:3])]
-        _write(order, named)
+        _write(organization, order, named)
         template.modified_at = timezone.now()
         save_checked(template, update_fields=["modified_at"])
     return order
 
 
-def _write(order: Sequence[Module], named: dict[int, Module]) -> None:
+def _write(organization: Organization, order: Sequence[Module], named: dict[int, Module]) -> None:
     """Places first, for they are unique; then what the steps say."""
     places = {id(row): place for place, row in enumerate(order, start=1)}
-    place_modules({row: places[id(row)] for row in order if row.pk})
+    place_modules(organization, {row: places[id(row)] for row in order if row.pk})
     for number, row in named.items():
         new = row.pk is None
         row.position = places[id(row)]

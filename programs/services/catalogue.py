@@ -68,7 +68,7 @@ Removable = Module | ProgramTutor | ProgramRequirement
 def remove(*, actor: Actor, row: Removable) -> None:
     """Take a module, a tutor or a requirement away. Doing it again changes nothing."""
     with write(actor):
-        type(row).objects.filter(pk=row.pk).delete()
+        type(row).objects.of(row.organization).filter(pk=row.pk).delete()
 
 
 def move_module(*, organization: Organization, actor: Actor, module: Module, position: int) -> Module:
@@ -78,15 +78,16 @@ def move_module(*, organization: Organization, actor: Actor, module: Module, pos
     """
     with write(actor):
         # The template's row stands for the order of its modules: two moves at once take turns.
-        ProgramTemplate.objects.of(organization).select_for_update(of=("self",)).get(pk=module.template_id)
+        templates = ProgramTemplate.objects.of(organization).select_for_update(of=("self",), no_key=True)
+        templates.get(pk=module.template_id)
         modules = Module.objects.of(organization).filter(template_id=module.template_id)
         order = [row for row in modules.order_by("position") if row.pk != module.pk]
         order.insert(max(position, 1) - 1, modules.get(pk=module.pk))
-        place_modules({row: place for place, row in enumerate(order, start=1)})
+        place_modules(organization, {row: place for place, row in enumerate(order, start=1)})
         return modules.get(pk=module.pk)
 
 
-def place_modules(places: Mapping[Module, int]) -> None:
+def place_modules(organization: Organization, places: Mapping[Module, int]) -> None:
     """Give all modules of a template their places.
 
     By way of some that nobody has had or will have: positions are unique at every moment.
@@ -96,4 +97,4 @@ def place_modules(places: Mapping[Module, int]) -> None:
     for chosen in (aside, list(places.values())):
         for place, row in zip(chosen, places, strict=False):
             row.position = place
-        Module.objects.bulk_update(places, ["position"], batch_size=200)
+        Module.objects.of(organization).bulk_update(places, ["position"], batch_size=200)

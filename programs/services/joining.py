@@ -13,7 +13,7 @@ from accounts.transactions import write
 from enrollments.errors import NotEnoughUnits, SessionFull
 from programs.errors import RequirementsNotMet
 from programs.models import MemberRecord, ProgramMember, ProgramSession
-from programs.services.membership import join, leave, lock_program_session
+from programs.services.membership import join, leave, lock_program_session, without_units
 from training.models import TrainSession
 
 
@@ -78,27 +78,16 @@ def _join(
             if isinstance(refusal, SessionFull):
                 alone = dict.fromkeys(list(wanted.values())[refusal.remaining :], refusal)
             else:
-                # Who needs no unit waits for none, so it is found out for one after the other.
-                _join_each(organization, actor, session, wanted, joined)
-                return
+                alone = dict(
+                    without_units(
+                        organization=organization, actor=actor, session=session, person_ids=list(wanted.values())
+                    )
+                )
         else:
             joined.members |= dict(zip(wanted, made, strict=True))
             return
         joined.refused |= {number: alone[pk] for number, pk in wanted.items() if pk in alone}
         wanted = {number: pk for number, pk in wanted.items() if pk not in alone}
-
-
-def _join_each(
-    organization: Organization, actor: Actor, session: ProgramSession, wanted: Mapping[str, int], joined: Joined
-) -> None:
-    for number, pk in wanted.items():
-        try:
-            with transaction.atomic():
-                [member] = join(organization=organization, actor=actor, session=session, person_ids=[pk])
-        except (SessionFull, NotEnoughUnits) as refusal:
-            joined.refused[number] = refusal
-        else:
-            joined.members[number] = member
 
 
 def unassigned_by_leaving(

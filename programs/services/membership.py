@@ -1,7 +1,9 @@
 """Who is in a program session. Its limit is a capacity like a session's seats and is filled by the same rule."""
 
+from collections import Counter
 from collections.abc import Collection, Sequence
 
+from django.db.models import Count
 from django.utils import timezone
 
 from accounts.actors import Actor
@@ -9,11 +11,12 @@ from accounts.days import day_of
 from accounts.errors import PeopleInactive, PeopleUnknown
 from accounts.models import Organization, Person
 from accounts.transactions import write
+from enrollments.errors import NotEnoughUnits
 from enrollments.models import Course
 from enrollments.seats import lock_rows, take_seats
 from programs.errors import ProgramSessionUnknown, RequirementsNotMet
 from programs.models import MemberRecord, Module, ProgramMember, ProgramRequirement, ProgramSession
-from training.models import Origin, TrainSession
+from training.models import Origin, TrainSession, Unit
 from training.needs import still_needed
 from training.services.writer import LedgerWriter, Opening, ledger_writer
 
@@ -62,7 +65,7 @@ def leave(
         now = timezone.now()
         for member in leaving:
             member.left_at, member.updated_by = now, actor.ref
-        ProgramMember.objects.bulk_update(leaving, ["left_at", "updated_by"], batch_size=500)
+        ProgramMember.objects.of(organization).bulk_update(leaving, ["left_at", "updated_by"], batch_size=500)
         with ledger_writer(organization, actor) as writer:
             opened = writer.records.open().filter(opened_by_member__member__in=leaving)
             pairs = {
@@ -125,17 +128,42 @@ def _valid(organization: Organization, ids: Collection[int], course_ids: Collect
 
 def _open_records(writer: LedgerWriter, session: ProgramSession, members: Sequence[ProgramMember]) -> None:
     """For each course module a record due at the session's end, remembered as opened by this membership."""
-    modules = Module.objects.of(writer.organization).filter(template_id=session.template_id, course__isnull=False)
-    courses = Course.objects.of(writer.organization).in_bulk(list(modules.values_list("course_id", flat=True)))
+    courses = _courses(writer.organization, session)
     opened = writer.open_where_owed(
-        [
-            Opening(member.person_id, course, session.ends_at, Origin.PROGRAM)
-            for member in members
-            for course in courses.values()
-        ]
+        [Opening(member.person_id, course, session.ends_at, Origin.PROGRAM) for member in members for course in courses]
     )
     member_of = {member.person_id: member for member in members}
     MemberRecord.objects.bulk_create(
         MemberRecord(organization=writer.organization, member=member_of[record.person_id], train_session=record)
         for record in opened
     )
+
+
+def without_units(
+    *, organization: Organization, actor: Actor, session: ProgramSession, person_ids: Sequence[int]
+) -> dict[int, NotEnoughUnits]:
+    """Who would find too few units if these people joined one after the other; who needs none waits for none.
+
+    True until the transaction ends: the ledger lock is held from here on, after the session's, which the caller holds.
+    """
+    with ledger_writer(organization, actor) as writer:
+        courses = [course for course in _courses(organization, session) if course.uses_units]
+        pairs = {(pk, course.pk) for pk in person_ids for course in courses}
+        settled = set(writer.open_records(pairs)) | writer.validly_completed(pairs)
+        units = Unit.objects.of(organization).free(writer.today).filter(course__in=courses).order_by()
+        free = Counter(dict(units.values_list("course_id").annotate(count=Count("pk"))))
+    lacking: dict[int, NotEnoughUnits] = {}
+    for pk in person_ids:
+        owed = [course for course in courses if (pk, course.pk) not in settled]
+        if short := next((course for course in owed if not free[course.pk]), None):
+            lacking[pk] = NotEnoughUnits(course_code=short.code, free=0, needed=1)
+        else:
+            free.subtract(course.pk for course in owed)
+    return lacking
+
+
+def _courses(organization: Organization, session: ProgramSession) -> list[Course]:
+    """What the modules of its template ask for, each once."""
+    modules = Module.objects.of(organization).filter(template_id=session.template_id, course__isnull=False)
+    courses = Course.objects.of(organization).in_bulk(list(modules.values_list("course_id", flat=True)))
+    return list(courses.values())

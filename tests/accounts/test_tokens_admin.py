@@ -160,9 +160,9 @@ def test_a_token_is_revoked_after_a_question_and_never_edited(staff: Pages, orga
         staff.client.force_login(staff.user)
         asked = staff.act(ApiToken, "revoke", [token])
         assert (asked.status_code, ApiToken.objects.filter(revoked_at=None).count()) == (200, 2)
-        assert messages_of(staff.act(ApiToken, "revoke", [token], apply="1")) == ["1 api token revoked."]
+        assert messages_of(staff.act(ApiToken, "revoke", [token], apply="1")) == ["1 API token revoked."]
         assert messages_of(staff.act(ApiToken, "revoke", [token], apply="1")) == [
-            "1 api token had been revoked before."
+            "1 API token had been revoked before."
         ]
         assert staff.get(revoke_address(other)).status_code == 200
         assert ApiToken.objects.get(pk=other.pk).revoked_at is None

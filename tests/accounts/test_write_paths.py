@@ -147,7 +147,14 @@ def add_member(ground: Ground) -> "Step":
 def apply_requirements(ground: Ground) -> "Step":
     required = {"course": ground.course().pk, "audience": "all", "due_rule": "days_after_joining", "due_days": "30"}
     ground.add(Requirement, **required)
-    return lambda: ground.send("training_apply_requirements")
+    previewed = fields_of(ground.pages.get(reverse("admin:training_apply_requirements")))
+    return lambda: ground.send("training_apply_requirements", **previewed)
+
+
+def mark_present(ground: Ground) -> "Step":
+    begun = {"starts_at_0": "2026-01-12", "ends_at_0": "2026-01-12", "ends_at_1": "23:59"}
+    ground.change(Session, **begun)
+    return lambda: ground.send("enrollments_session_present", ground.rows[Session], apply="1")
 
 
 def enroll(ground: Ground) -> "Step":
@@ -207,7 +214,7 @@ WALKS: dict[str, Callable[[Ground], Any]] = {
     "enrollments_session_roster": lambda on: on.send(
         "enrollments_session_roster", on.rows[Session], **{f"row-{on.rows[Enrollment].pk}-status": "absent"}
     ),
-    "enrollments_session_present": lambda on: on.send("enrollments_session_present", on.rows[Session], apply="1"),
+    "enrollments_session_present": mark_present,
     "enrollments_session_enroll": enroll,
     "enrollments_session_cancel": lambda on: on.send(
         "enrollments_session_cancel", on.rows[Session], reason="Nobody can come", apply="1"

@@ -11,9 +11,10 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from accounts.errors import FieldsRefused
-from accounts.models import Organization, Person, User
+from accounts.models import Organization, User
 from accounts.roles import Role
 from accounts.wording import describe
+from enrollments.errors import SessionNotBegun
 from enrollments.models import Enrollment, EnrollmentStatus, Session
 from enrollments.services import catalogue, enrolling, results
 from tests.accounts.admin_pages import Pages, messages_of
@@ -28,6 +29,8 @@ from tests.factories import (
 )
 from training.models import TrainSession, Unit
 from training.services import records
+
+BEGUN = datetime(2026, 1, 12, 9, tzinfo=UTC)
 
 COMPLETED, ABSENT, CANCELLED = EnrollmentStatus.COMPLETED, EnrollmentStatus.ABSENT, EnrollmentStatus.CANCELLED
 
@@ -159,6 +162,47 @@ def test_who_finds_no_unit_is_refused_alone(organization: Organization) -> None:
     assert [row[0] for row in ends(session)] == ["completed", "enrolled"]
 
 
+def test_who_has_no_unit_is_refused_alone_and_who_needs_none_waits_for_none(organization: Organization) -> None:
+    session = session_of(organization, course={"uses_units": True})
+    for _ in range(5):
+        UnitFactory.create(course=session.course)
+    rows = seated(session, 5)
+    ids = dict(TrainSession.objects.values_list("person_id", "pk"))
+    # The last keeps an open record. The third has completed the course: a result is a record beside that, and a unit.
+    records.complete(organization=organization, actor=SYSTEM, record_id=ids[rows[2].person_id])
+    taken = [ids[row.person_id] for row in (rows[0], rows[1], rows[3])]
+    records.unassign(organization=organization, actor=SYSTEM, ids=taken, reason="By hand")
+    spare = list(Unit.objects.filter(course=session.course, train_session=None).values_list("pk", flat=True))
+    Unit.objects.filter(pk__in=spare[2:]).delete()
+    order = [rows[3], rows[0], rows[2], rows[1], rows[4]]
+    entered = enter(session, *(results.Result(row.pk, COMPLETED) for row in order))
+    assert [row.pk for row in entered.saved] == [rows[3].pk, rows[0].pk, rows[4].pk]
+    lack = f"Not enough units of {session.course.code}: 1 needed, 0 free."
+    assert {pk: describe(why) for pk, why in entered.refused.items()} == {rows[2].pk: lack, rows[1].pk: lack}
+    assert [row[0] for row in ends(session)] == ["completed", "enrolled", "enrolled", "completed", "completed"]
+    done = TrainSession.objects.filter(state="completed").order_by("person")
+    assert list(done.values_list("person_id", flat=True)) == [rows[n].person_id for n in (0, 2, 3, 4)]
+
+
+def test_many_results_and_few_units_cost_as_many_statements_as_two(organization: Organization) -> None:
+    counts = []
+    for people in (2, 12):
+        session = session_of(organization, course={"uses_units": True})
+        for _ in range(people):
+            UnitFactory.create(course=session.course)
+        rows = seated(session, people)
+        owed = TrainSession.objects.filter(course=session.course)
+        ids = list(owed.values_list("pk", flat=True))
+        records.unassign(organization=organization, actor=SYSTEM, ids=ids, reason="By hand")
+        kept = Unit.objects.filter(course=session.course).order_by("pk")[:1].get()
+        Unit.objects.filter(course=session.course).exclude(pk=kept.pk).delete()
+        with CaptureQueriesContext(connection) as queries:
+            entered = enter(session, *(results.Result(row.pk, COMPLETED) for row in rows))
+        counts.append(len(queries))
+        assert (len(entered.saved), len(entered.refused)) == (1, people - 1)
+    assert counts[0] == counts[1]
+
+
 def test_many_results_cost_as_many_statements_as_two(organization: Organization) -> None:
     counts = []
     for people in (2, 6):
@@ -171,7 +215,7 @@ def test_many_results_cost_as_many_statements_as_two(organization: Organization)
 
 
 def test_all_present_are_completed_and_the_others_stay(organization: Organization) -> None:
-    session = session_of(organization)
+    session = session_of(organization, starts_at=BEGUN)
     first, second, away = seated(session, 3)
     enrolling.mark_absent(organization=organization, actor=SYSTEM, enrollment_id=away.pk)
     rows = results.mark_present(organization=organization, actor=SYSTEM, session_id=session.pk)
@@ -181,11 +225,39 @@ def test_all_present_are_completed_and_the_others_stay(organization: Organizatio
 
 
 def test_a_course_with_a_pass_score_is_not_completed_without_scores(organization: Organization) -> None:
-    session = session_of(organization, course={"pass_score": Decimal(70)})
+    session = session_of(organization, course={"pass_score": Decimal(70)}, starts_at=BEGUN)
     seated(session, 1)
     with pytest.raises(FieldsRefused):
         results.mark_present(organization=organization, actor=SYSTEM, session_id=session.pk)
     assert ends(session) == [("enrolled", None, None)]
+
+
+@time_machine.travel(datetime(2026, 3, 1, 9, tzinfo=UTC), tick=False)
+def test_nobody_is_marked_present_before_the_session_begins(db: None) -> None:
+    organization = OrganizationFactory.create(time_zone="Pacific/Auckland")
+    staff = Pages(UserFactory.create(organization=organization))
+    starts_at = datetime(2026, 3, 1, 9, 0, 0, 1, tzinfo=UTC)
+    session = session_of(organization, starts_at=starts_at)
+    seated(session, 1)
+    with pytest.raises(SessionNotBegun) as refused:
+        results.mark_present(organization=organization, actor=SYSTEM, session_id=session.pk)
+    said = "The session begins on 2026-03-01 at 22:00 (Pacific/Auckland). Nobody has been present before that."
+    assert describe(refused.value) == said
+    asked = staff.get(page_of(session, "present/"))
+    assert (asked.context["says"], asked.context["button"]) == ([said], "")
+    offered = "is offered here once the session has begun"
+    link = page_of(session, "present/")
+    text = staff.get(page_of(session, "change/")).content.decode()
+    assert (offered in text, link in text) == (True, False)
+    assert messages_of(staff.client.post(link, follow=True)) == [said]
+    assert ends(session) == [("enrolled", None, None)]
+    catalogue.update_session(
+        organization=organization, actor=SYSTEM, session_id=session.pk, changes={"starts_at": datetime.now(UTC)}
+    )
+    text = staff.get(page_of(session, "change/")).content.decode()
+    assert (offered in text, link in text) == (False, True)
+    results.mark_present(organization=organization, actor=SYSTEM, session_id=session.pk)
+    assert ends(session) == [("completed", None, True)]
 
 
 # The grid.
@@ -317,7 +389,7 @@ def test_a_facilitator_enters_results_and_cancels_nobody(organization: Organizat
 
 
 def test_marking_all_present_asks_first_and_counts(staff: Pages, organization: Organization) -> None:
-    session = session_of(organization)
+    session = session_of(organization, starts_at=BEGUN)
     first, second, away = seated(session, 3)
     enrolling.mark_absent(organization=organization, actor=SYSTEM, enrollment_id=away.pk)
     asked = staff.get(page_of(session, "present/"))
@@ -331,7 +403,8 @@ def test_marking_all_present_asks_first_and_counts(staff: Pages, organization: O
 
 
 def test_marking_all_present_asks_for_scores_where_they_decide(staff: Pages, organization: Organization) -> None:
-    session = session_of(organization, course={"pass_score": Decimal("72.5"), "code": "W-1", "title": "Welding"})
+    course = {"pass_score": Decimal("72.5"), "code": "W-1", "title": "Welding"}
+    session = session_of(organization, course=course, starts_at=BEGUN)
     seated(session, 1)
     asked = staff.get(page_of(session, "present/"))
     assert asked.context["says"] == [
@@ -370,62 +443,6 @@ def test_the_roster_as_a_file_has_no_formula_and_no_cancelled_one(staff: Pages, 
         'EMP-3,"Bob, the Second",bob@example.com,enrolled,,\r\n'
         "EMP-1,Zoë Ångström,zoe@example.com,completed,82.5,\r\n"
     )
-
-
-def test_the_invitation_is_a_calendar_entry(staff: Pages, organization: Organization) -> None:
-    holder: Person = PersonFactory.create(
-        organization=organization, first_name="Grace", last_name="Hopper", mail="grace@example.com"
-    )
-    with time_machine.travel(datetime(2027, 1, 2, 3, 4, 5, tzinfo=UTC), tick=False):
-        session = session_of(
-            organization,
-            course={"code": "W-1", "title": "Welding"},
-            name="May, first; cohort",
-            location="Hall 3",
-            facilitator=holder,
-            starts_at=datetime(2027, 5, 4, 9, tzinfo=UTC),
-            ends_at=datetime(2027, 5, 4, 17, 30, tzinfo=UTC),
-        )
-    answer = staff.get(page_of(session, "invitation.ics"))
-    assert answer.headers["Content-Type"] == "text/calendar; charset=utf-8"
-    assert answer.headers["Content-Disposition"] == f'attachment; filename="session-{session.pk}.ics"'
-    uid = f"session-{session.pk}.{organization.company_id}@training-ledger"
-    written = [
-        "BEGIN:VCALENDAR",
-        "VERSION:2.0",
-        "PRODID:-//Training Ledger//Sessions//EN",
-        "BEGIN:VEVENT",
-        "SUMMARY:May\\, first\\; cohort",
-        "DTSTART:20270504T090000Z",
-        "DTEND:20270504T173000Z",
-        "DTSTAMP:20270102T030405Z",
-        f"UID:{uid}",
-        "SEQUENCE:0",
-        "DESCRIPTION:Course: W-1 Welding",
-        "LOCATION:Hall 3",
-        'ORGANIZER;CN="Grace Hopper":mailto:grace@example.com',
-        "STATUS:CONFIRMED",
-        "END:VEVENT",
-        "END:VCALENDAR",
-        "",
-    ]
-    assert answer.content.decode().replace("\r\n ", "").split("\r\n") == written
-    with time_machine.travel(datetime(2027, 1, 2, 3, 5, 5, tzinfo=UTC), tick=False):
-        catalogue.update_session(
-            organization=organization,
-            actor=SYSTEM,
-            session_id=session.pk,
-            changes={"status": "cancelled", "cancel_reason": "Ill", "facilitator": None, "location": ""},
-        )
-    cancelled = staff.get(page_of(session, "invitation.ics")).content.decode().replace("\r\n ", "").split("\r\n")
-    changed = {
-        "DTSTAMP:20270102T030405Z": "DTSTAMP:20270102T030505Z",
-        "SEQUENCE:0": "SEQUENCE:60",
-        "DESCRIPTION:Course: W-1 Welding": "DESCRIPTION:Course: W-1 Welding\\nCancelled: Ill",
-        "STATUS:CONFIRMED": "STATUS:CANCELLED",
-    }
-    dropped = ("ORGANIZER", "LOCATION")
-    assert cancelled == [changed.get(line, line) for line in written if not line.startswith(dropped)]
 
 
 def test_a_superuser_enters_results_of_any_organization(organization: Organization) -> None:

@@ -1,6 +1,6 @@
 """A session's page and list: seats, who may do what, enrolling by name, cancelling with a reason."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -129,7 +129,7 @@ def test_who_may_open_and_do_what(
 ) -> None:
     owner = organization if mine else OrganizationFactory.create()
     person = PersonFactory.create(organization=organization)
-    session = session_of(owner, facilitator=person if holds else None)
+    session = session_of(owner, facilitator=person if holds else None, starts_at=datetime(2026, 1, 12, tzinfo=UTC))
     first, second = people_of(owner, 2)
     one, _two = seated(session, [first, second])
     pages = Pages(UserFactory.create(organization=organization, role=role, person=person))

@@ -49,7 +49,7 @@ def test_a_course_is_assigned_until_the_end_of_a_day(staff: Pages, organization:
     ]
     record = TrainSession.objects.all()[0]
     assert fields_of(staff.get(address(TrainSession, "change", record)))["due_day"] == ["2027-03-31"]
-    assert "March 31, 2027" in staff.rows(TrainSession).content.decode()
+    assert "2027-03-31" in staff.rows(TrainSession).content.decode()
     assert LogEntry.objects.count() == 2
 
 
@@ -173,3 +173,16 @@ def test_a_unit_is_bought_and_changed(staff: Pages, organization: Organization) 
     answer = staff.change(unit, course=other.pk)
     assert errors_of(answer) == {"course": ["A unit that a train session holds keeps its course."]}
     assert Unit.objects.get().course == course
+
+
+def test_a_transcript_leads_to_all_records_of_just_that_person(staff: Pages, organization: Organization) -> None:
+    """Also where the employee number is a part of another's, or holds what an address may not."""
+    mine, other = (PersonFactory.create(organization=organization, employee_id=number) for number in ("A&1", "A&11"))
+    course = CourseFactory.create(organization=organization)
+    ids = [mine.pk, other.pk]
+    made = records.assign(organization=organization, actor=SYSTEM, course_id=course.pk, person_ids=ids)
+    [shown] = [
+        context for name, context in staff.get(address(Person, "change", mine)).context["sections"] if "all" in context
+    ]
+    found = staff.get(shown["all"])
+    assert (found.status_code, list(found.context["cl"].queryset)) == (200, [made[0].record])

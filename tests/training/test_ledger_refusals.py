@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -187,6 +187,7 @@ def test_assign_refuses_a_course_that_is_not_there(course: Course, person: Perso
         (lambda record: attempt(record, 50, time_spent=Decimal(9_999_999)), ["time_spent"]),
         (lambda record: complete(record, score=Decimal("100.0001")), ["score"]),
         (lambda record: complete(record, on=(NOW + timedelta(days=1)).date()), ["on"]),
+        (lambda record: complete(record, on=date(NOW.year - 51, 12, 31)), ["on"]),
     ],
 )
 def test_values_outside_their_range_are_refused(

@@ -44,6 +44,12 @@ def page(name: str) -> str:
     return reverse(f"admin:training_{name}")
 
 
+def confirmed(pages: Pages, query: str = "") -> Any:
+    """What is missing is looked at, and opened."""
+    address = page("apply_requirements") + query
+    return pages.client.post(address, fields_of(pages.get(address)))
+
+
 def require(course: Course, **fields: Any) -> Requirement:
     given = {"due_days": 30, **fields}
     return create_requirement(organization=course.organization, actor=SYSTEM, course=course, **given)
@@ -148,7 +154,7 @@ def test_each_role_opens_what_is_its_own(
         assert (answer.status_code, len(body_of(answer)) > 0) == (export, True)
     assert pages.get(page("matrix")).status_code == matrix
     assert pages.get(page("apply_requirements")).status_code == preview
-    assert pages.client.post(page("apply_requirements")).status_code == confirm
+    assert confirmed(pages).status_code == confirm
     assert TrainSession.objects.count() == before + (confirm == 302)
 
 
@@ -201,7 +207,7 @@ def test_a_superuser_sees_the_first_organization_by_name_or_the_one_picked(db: N
     assert answer.context["matrix"].organization == second
     assert len(answer.context["rows"]) == 2
     assert f"organization={second.pk}" in answer.context["export"]
-    applied = root.client.post(f"{page('apply_requirements')}?organization={second.pk}")
+    applied = confirmed(root, f"?organization={second.pk}")
     assert applied.headers["Location"] == f"{page('matrix')}?organization={second.pk}"
     assert TrainSession.objects.filter(origin="requirement").count() == 1
 
@@ -344,7 +350,7 @@ def test_what_is_previewed_is_opened_once_it_is_confirmed(staff: Pages, organiza
     assert "E0 Ada Müller LIFT 2026-06-03" in text
     assert "GONE Gone 2 Course GONE is archived; it cannot be assigned." in text
     assert TrainSession.objects.filter(origin="requirement").count() == 0
-    answer = staff.client.post(page("apply_requirements"), follow=True)
+    answer = staff.client.post(page("apply_requirements"), fields_of(preview), follow=True)
     operation = BulkOperation.objects.get()
     assert messages_of(answer) == [f"1 train session opened. 2 could not be opened. Operation {operation.pk}."]
     record = TrainSession.objects.get(origin="requirement")
@@ -353,6 +359,31 @@ def test_what_is_previewed_is_opened_once_it_is_confirmed(staff: Pages, organiza
     assert record.due_at.date() == date(2026, 6, 3)
     again = staff.client.post(page("apply_requirements"), follow=True)
     assert messages_of(again)[0].startswith("0 train sessions opened. 2 could not be opened.")
+
+
+def test_what_has_changed_since_the_preview_is_shown_and_not_opened(staff: Pages, organization: Organization) -> None:
+    [ada, bob], _ = scene(organization)
+    preview = staff.get(page("apply_requirements"))
+    bob_lacks = CourseFactory.create(organization=organization, code="NEW", title="New")
+    require(bob_lacks)
+    answer = staff.client.post(page("apply_requirements"), fields_of(preview))
+    text = "What is missing has changed since it was shown. Nothing has been opened: look at it again."
+    assert (answer.status_code, messages_of(answer)) == (200, [text])
+    assert TrainSession.objects.filter(origin="requirement").count() == 0
+    assert BulkOperation.objects.count() == 0
+    assert answer.context["preview"].count == 3
+    staff.client.post(page("apply_requirements"), fields_of(answer))
+    opened = TrainSession.objects.filter(origin="requirement").order_by("pk").values_list("person", "course__code")
+    assert sorted(opened) == [(ada.pk, "LIFT"), (ada.pk, "NEW"), (bob.pk, "NEW")]
+
+
+def test_a_change_that_keeps_the_count_is_shown_too(staff: Pages, organization: Organization) -> None:
+    scene(organization)
+    preview = staff.get(page("apply_requirements"))
+    Requirement.objects.filter(course__code="LIFT").update(due_days=31)
+    answer = staff.client.post(page("apply_requirements"), fields_of(preview))
+    assert (answer.status_code, answer.context["preview"].count) == (200, 1)
+    assert TrainSession.objects.filter(origin="requirement").count() == 0
 
 
 def test_nothing_missing_is_said_and_leaves_no_operation(staff: Pages) -> None:

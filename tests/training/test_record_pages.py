@@ -14,7 +14,7 @@ from django.utils import timezone
 from accounts.models import BulkOperation, BulkRow, Organization, Person, User
 from accounts.roles import Role
 from tests.accounts.admin_pages import Pages, address, fields_of, messages_of
-from tests.factories import SYSTEM, CourseFactory, OrganizationFactory, PersonFactory, UserFactory
+from tests.factories import SYSTEM, OrganizationFactory, UserFactory
 from tests.training.operations import owing
 from training.models import State, TrainSession
 from training.services import records
@@ -280,6 +280,15 @@ def test_a_completion_in_the_future_is_refused(staff: Pages, organization: Organ
     assert rows(ids)[0].state == State.ASSIGNED
 
 
+def test_a_completion_of_another_age_is_refused(staff: Pages, organization: Organization) -> None:
+    ids = owing(organization, 1)
+    answer = go(staff, "complete", ids, on="1900-01-01")
+    assert texts(answer) == [f"{rows(ids)[0]}: on: That is more than 50 years ago."]
+    assert rows(ids)[0].state == State.ASSIGNED
+    go(staff, "complete", ids, on=f"{timezone.now().year - 49}-01-01")
+    assert rows(ids)[0].state == State.COMPLETED
+
+
 def test_a_completed_record_says_why_it_is_read_only_and_offers_a_correction(
     staff: Pages, organization: Organization
 ) -> None:
@@ -355,6 +364,40 @@ def test_a_correction_that_says_nothing_or_what_may_not_be_is_refused(
     assert set(errors) == set(said)
     assert all(errors[name] == texts for name, texts in said.items() if texts is not None)
     assert (rows([pk])[0].score, BulkOperation.objects.count()) == (80, 0)
+
+
+@pytest.mark.parametrize(("score", "asks"), [("69.5", True), ("70", False), ("80", False), ("", False)])
+def test_a_correction_below_the_pass_score_is_asked_about_and_possible(
+    staff: Pages, organization: Organization, *, score: str, asks: bool
+) -> None:
+    [pk] = owing(organization, 1, pass_score=Decimal(70))
+    finish(organization, pk)
+    page = staff.get(page_of("correct"), ids=str(pk))
+    assert "0-100. Passed with 70." in page.content.decode()
+    assert "below" not in page.context["form"].fields
+    sent = {**fields_of(page), "score": score, "reason": "Misread", "time_spent": "2", "apply": "1"}
+    answer = staff.client.post(page_of("correct"), sent, follow=True)
+    assert BulkOperation.objects.count() == (not asks)
+    if asks:
+        said = "69.5 does not pass the course. Tick this if that is meant. Nothing has been corrected."
+        assert answer.context["form"].errors == {"below": [said]}
+        assert rows([pk])[0].score == 80
+        sent = {**fields_of(answer), "below": "on", "apply": "1"}
+        staff.client.post(page_of("correct"), sent, follow=True)
+    assert rows([pk])[0].score == (Decimal(score) if score else None)
+    assert rows([pk])[0].state == State.COMPLETED
+
+
+def test_a_correction_of_several_counts_whom_the_score_does_not_pass(staff: Pages, organization: Organization) -> None:
+    easy, hard = owing(organization, 1, pass_score=Decimal(60)), owing(organization, 2, pass_score=Decimal(75))
+    finish(organization, *easy, *hard)
+    ids = [*easy, *hard]
+    page = staff.act(TrainSession, "correct", rows(ids))
+    assert "Passed with 60 to 75." in page.content.decode()
+    answer = go(staff, "correct", ids, score="70", reason="Misread")
+    assert answer.context["form"].fields["below"].label == "Yes, 70 does not pass the courses of 2 of them"
+    go(staff, "correct", ids, score="70", reason="Misread", below="on")
+    assert [one.score for one in rows(ids)] == [70, 70, 70]
 
 
 # Who may.
@@ -434,28 +477,3 @@ def test_the_list_takes_few_queries_and_counts_no_further_than_it_must(
     monkeypatch.setattr("accounts.admin.paging.MOST_COUNTED", 60)
     body = staff.rows(TrainSession).content.decode()
     assert ("more than" in body, "There are more." in body) == (False, False)
-
-
-def test_people_are_listed_with_what_is_open_and_overdue_of_those_on_the_page(
-    staff: Pages, organization: Organization
-) -> None:
-    people = [PersonFactory.create(organization=organization, employee_id=f"E-{number}") for number in range(3)]
-    late = timezone.now() - timedelta(days=1)
-    for due_at in (late, None):
-        course = CourseFactory.create(organization=organization)
-        records.assign(
-            organization=organization,
-            actor=SYSTEM,
-            course_id=course.pk,
-            person_ids=[one.pk for one in people[:2]],
-            due_at=due_at,
-        )
-    finish(organization, TrainSession.objects.filter(person=people[1], due_at=None).get().pk)
-    staff.rows(Person)
-    with CaptureQueriesContext(connection) as queries:
-        page = staff.rows(Person)
-    shown = [(one.employee_id, one.open_records, one.overdue_records) for one in page.context["cl"].result_list]
-    assert shown == [("E-0", 2, 1), ("E-1", 1, 1), ("E-2", 0, 0)]
-    assert len([one for one in queries if "train_session" in one["sql"].lower() or "trainsession" in one["sql"]]) == 1
-    overdue = staff.rows(Person, training="overdue").context["cl"].queryset
-    assert [one.employee_id for one in overdue] == ["E-0", "E-1"]

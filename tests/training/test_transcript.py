@@ -298,6 +298,24 @@ def test_leaving_asks_for_a_reason_and_happens_once(staff: Pages, person: Person
     assert (back.status_code, Person.objects.get(pk=person.pk).active) == (302, True)
 
 
+def test_of_somebody_inactive_what_is_still_open_is_offered_and_unassigned(staff: Pages, person: Person) -> None:
+    fill(person, "1")
+    Person.objects.filter(pk=person.pk).update(active=False)
+    page = staff.get(address(Person, "change", person))
+    assert "record_leave_section" in sections(page)
+    assert "Unassign what is open…" in page.content.decode()
+    preview = staff.get(leave_page(person))
+    assert preview.context["title"] == "Unassign what is open of Ada Byron"
+    assert sorted(one.course.code for one in preview.context["found"].records) == open_codes(person)
+    body = preview.content.decode()
+    assert ("Make inactive" in body, "2 train sessions will be unassigned" in body) == (False, True)
+    done = staff.client.post(leave_page(person), {**fields_of(preview), "reason": "Left long ago"}, follow=True)
+    operation = BulkOperation.objects.get()
+    assert messages_of(done)[0].startswith("Ada Byron is inactive, 2 train sessions unassigned. ")
+    assert (operation.kind, operation.reason, operation.counts) == ("unassign", "Left long ago", {"unassigned": 2})
+    assert (open_codes(person), "record_leave_section" in sections(done)) == ([], False)
+
+
 # Who may.
 
 

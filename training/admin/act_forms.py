@@ -1,5 +1,6 @@
 """What each act on records asks."""
 
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -12,6 +13,7 @@ from unfold.widgets import (
     UnfoldBooleanWidget,
 )
 
+from accounts.admin.columns import in_short
 from enrollments.models import SCORE_RANGE
 from training.models import TrainSession
 from training.services.extending import MOST_DAYS
@@ -97,19 +99,45 @@ class CorrectionForm(forms.Form):
 
     names = ("score", "cert_expiry", "time_spent")
 
-    def __init__(self, *args: Any, record: TrainSession | None, **kwargs: Any) -> None:
+    def __init__(
+        self, *args: Any, record: TrainSession | None, passed_with: Mapping[Decimal, int], **kwargs: Any
+    ) -> None:
+        """`passed_with`: how many of the records are of courses with each pass score."""
         super().__init__(*args, **kwargs)
+        if passed_with:
+            least, most = (in_short(score) for score in (min(passed_with), max(passed_with)))
+            text = least if least == most else f"{least} to {most}"
+            self.fields["score"].help_text = f"0-100. Passed with {text}."
         for name in self.names:
             field = self.fields[name]
             if record is None:
                 field.help_text = f"{field.help_text} Empty: each keeps its own."
             else:
                 value = getattr(record, name)
-                self.initial[name] = f"{value.normalize():f}" if isinstance(value, Decimal) else value
+                self.initial[name] = in_short(value) if isinstance(value, Decimal) else value
                 # What the page showed decides what was changed, not what the record says by now.
                 field.show_hidden_initial = True
                 if name != "time_spent":
                     field.help_text = f"{field.help_text} Empty: it has none."
+        self._warn_below(passed_with)
+
+    def _warn_below(self, passed_with: Mapping[Decimal, int]) -> None:
+        """A score that does not pass is a warning, to be answered: the record stays completed all the same."""
+        field, widget = self.fields["score"], self.fields["score"].widget
+        try:
+            score = field.clean(widget.value_from_datadict(self.data, self.files, self.add_prefix("score")))
+        except forms.ValidationError:
+            return
+        count = sum(records for least, records in passed_with.items() if score is not None and score < least)
+        if not count or "score" not in self.changed_data:
+            return
+        below = f"{in_short(score)} does not pass {'the course' if count == 1 else f'the courses of {count:,} of them'}"
+        self.fields["below"] = forms.BooleanField(
+            label=f"Yes, {below}",
+            widget=UnfoldBooleanWidget,
+            help_text="They stay completed, and their certificates stay as they are.",
+            error_messages={"required": f"{below}. Tick this if that is meant. Nothing has been corrected."},
+        )
 
     @property
     def corrections(self) -> dict[str, Any]:

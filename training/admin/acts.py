@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 
 from django import forms
 from django.contrib import messages
+from django.db.models import Count
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html
@@ -206,7 +207,13 @@ class Correct(Act):
         return None if state == State.COMPLETED else NOT_COMPLETED
 
     def form(self, looked: Looked, data: Any | None) -> forms.Form:
-        return CorrectionForm(data, record=looked.sample[0] if len(looked.takes) == 1 else None)
+        rows = TrainSession.objects.of(looked.organization).filter(pk__in=looked.takes)
+        scores = rows.exclude(course__pass_score=None).order_by().values_list("course__pass_score")
+        return CorrectionForm(
+            data,
+            record=looked.sample[0] if len(looked.takes) == 1 else None,
+            passed_with=dict(scores.annotate(Count("pk"))),
+        )
 
     def apply(self, asked: Asked, form: CorrectionForm) -> None:
         done = correcting.correct(

@@ -4,7 +4,6 @@ from typing import Any, cast
 
 from django import forms
 from django.contrib import admin, messages
-from django.contrib.admin.widgets import AdminDateWidget
 from django.core.exceptions import BadRequest, PermissionDenied
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
@@ -12,6 +11,7 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.text import smart_split
+from unfold.widgets import UnfoldAdminDateWidget
 
 from accounts.admin.base import MOST_ROWS, LedgerAdmin, actor_of, is_id
 from accounts.admin.filters import DayRangeFilter, OwnSelect
@@ -42,7 +42,7 @@ class TrainSessionAdmin(Imports, SeveralPeopleAdmin):
         "score",
         "due_day",
         "is_overdue",
-        "completed_at",
+        "completed_day",
         "cert_expiry",
     )
     list_filter = (
@@ -115,6 +115,10 @@ class TrainSessionAdmin(Imports, SeveralPeopleAdmin):
     def due_day(self, record: TrainSession) -> date | None:
         return None if record.due_at is None else day_of(record.due_at, record.organization.zone)
 
+    @admin.display(description="completed", ordering="completed_at")
+    def completed_day(self, record: TrainSession) -> date | None:
+        return None if record.completed_at is None else day_of(record.completed_at, record.organization.zone)
+
     @admin.display(description="overdue")
     def is_overdue(self, record: TrainSession) -> str:
         return "Overdue" if self._is_late(record) else "No"
@@ -129,7 +133,7 @@ class TrainSessionAdmin(Imports, SeveralPeopleAdmin):
         due = forms.DateField(
             label="Due",
             required=False,
-            widget=AdminDateWidget,
+            widget=UnfoldAdminDateWidget,
             initial=None if row is None else self.due_day(row),
             help_text="Until the end of this day in the organization's time zone.",
         )

@@ -1,4 +1,5 @@
 from datetime import date
+from hashlib import sha256
 from typing import Any
 
 from django import forms
@@ -157,6 +158,10 @@ class RequirementAdmin(LedgerAdmin):
         preview = Preview(organization)
         if request.method != "POST" or preview.too_many:
             return self._previewed(request, preview)
+        if preview.count and request.POST.get("previewed") != preview.mark:
+            text = "What is missing has changed since it was shown. Nothing has been opened: look at it again."
+            self.message_user(request, text, messages.WARNING)
+            return self._previewed(request, preview)
         try:
             done = requirements.apply_requirements(organization=organization, actor=actor_of(request))
         except Refusal as refusal:
@@ -194,6 +199,8 @@ class Preview:
         self.refused: list[dict[str, Any]] = []
         self.sample: list[dict[str, Any]] = []
         self.count = 0
+        self.mark = ""
+        """Of exactly these people, courses and due days: what the page carries to its own confirmation."""
         for lack in missing(organization, today=day_of(timezone.now(), organization.zone)):
             self._take(lack)
 
@@ -202,6 +209,8 @@ class Preview:
         if lack.refusal is not None:
             self.refused.append({**row, "reason": describe(lack.refusal)})
             return
+        opened = "".join(f" {one.person_id} {one.due_on}" for one in lack.people)
+        self.mark = sha256(f"{self.mark} {lack.course.pk}{opened}".encode()).hexdigest()
         days: list[date] = [one.due_on for one in lack.people]
         self.courses.append({**row, "first": min(days), "last": max(days)})
         self.count += len(days)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from typing import Any
+from urllib.parse import urlencode
 
 from django import forms
 from django.contrib import admin, messages
@@ -24,7 +25,7 @@ from training.admin.acts import operation_link, sessions
 from training.models import State, TrainSession
 from training.services.assigning_courses import CoursesAssigned, assign_courses
 from training.services.leaving import deactivate_person
-from training.transcript import Leaving, assignable_courses, count_open, leaving, transcript
+from training.transcript import Leaving, assignable_courses, count_open, leaving, records_of, transcript
 
 MOST_COURSES = 500
 """So many courses at most are offered as boxes to tick."""
@@ -82,7 +83,7 @@ def transcript_section(_admin: LedgerAdmin, request: HttpRequest, person: Person
             }
             for record in found.records
         ],
-        "all": f"{reverse('admin:training_trainsession_changelist')}?q={person.employee_id}",
+        "all": f"{reverse('admin:training_trainsession_changelist')}?{urlencode({'person__id__exact': person.pk})}",
     }
 
 
@@ -200,9 +201,11 @@ class LeaveForm(forms.Form):
 
 
 def leave_section(admin_: LedgerAdmin, request: HttpRequest, person: Person) -> dict[str, Any] | None:
-    if not person.active or not admin_.has_administer_permission(request):
+    """For somebody inactive, too, of whom something is open: of before, or by a result that was entered since."""
+    owes = person.active or records_of(person).open().exists()
+    if not owes or not admin_.has_administer_permission(request):
         return None
-    return {"link": reverse("admin:training_leave", args=[person.pk])}
+    return {"link": reverse("admin:training_leave", args=[person.pk]), "person": person}
 
 
 def leave_page(admin_: LedgerAdmin, request: HttpRequest, person: Person) -> HttpResponse:
@@ -210,10 +213,10 @@ def leave_page(admin_: LedgerAdmin, request: HttpRequest, person: Person) -> Htt
     if not admin_.has_administer_permission(request):
         raise PermissionDenied
     back = HttpResponseRedirect(reverse("admin:accounts_person_change", args=[person.pk]))
-    if not person.active:
+    found = leaving(person)
+    if not person.active and not found.records:
         admin_.message_user(request, f"{person.full_name} is inactive already.", messages.INFO)
         return back
-    found = leaving(person)
     form = LeaveForm(request.POST if request.method == "POST" else None, seats=len(found.seats))
     if form.is_valid() and _leaves(admin_, request, person, form):
         return back
@@ -244,12 +247,16 @@ def _leaves(admin_: LedgerAdmin, request: HttpRequest, person: Person, form: for
     return True
 
 
+def _leave_title(person: Person) -> str:
+    return f"Make {person.full_name} inactive" if person.active else f"Unassign what is open of {person.full_name}"
+
+
 def _leave_preview(
     admin_: LedgerAdmin, request: HttpRequest, person: Person, found: Leaving, form: forms.Form
 ) -> HttpResponse:
     zone = person.organization.zone
     context = {
-        **_page(admin_, request, person, f"Make {person.full_name} inactive"),
+        **_page(admin_, request, person, _leave_title(person)),
         "media": admin_.media + form.media,
         "found": found,
         "counted": sessions(len(found.records)),

@@ -51,7 +51,7 @@ def update_requirement(
     What it opened stays open. Raises FieldsRefused, CourseNotAssignable.
     """
     with write(actor):
-        rows = Requirement.objects.of(organization).select_for_update(of=("self",))
+        rows = Requirement.objects.of(organization).select_for_update(of=("self",), no_key=True)
         requirement = rows.get(pk=requirement.pk)
         changes = {**_without_use(changes), **changes}
         for field, value in changes.items():

@@ -13,7 +13,8 @@ Columns:
   first_name   needed for new people
   last_name, mail, username
   kind         driver or user
-  active       true or false, yes or no, 1 or 0
+  active       true or false, yes or no, 1 or 0. Of somebody who becomes inactive
+               the open train sessions are unassigned, which can be undone.
   groups       names separated by ;  The person is then in these and no others;
                one that is not there yet is made.
 A column that the file has not stays as it is. An empty cell clears its value;
