@@ -31,14 +31,22 @@ class Ledger(Protocol):
     def enrolled(self, *, organization: Organization, actor: Actor, enrollments: Sequence[Enrollment]) -> None:
         """Open a record for each, unless one is open or the person holds a valid completed one.
 
-        The enrollments are of one course. Raises NotEnoughUnits of training.
+        The enrollments are of one course. Raises PeopleInactive for whoever was made inactive since the caller looked,
+        NotEnoughUnits.
         """
 
     def units_wanted(
-        self, *, organization: Organization, actor: Actor, course: Course, person_ids: Sequence[int]
+        self,
+        *,
+        organization: Organization,
+        actor: Actor,
+        course: Course,
+        person_ids: Sequence[int],
+        for_results: bool = False,
     ) -> UnitsWanted:
         """Who of these people would take a unit if they were enrolled in this order, and how many units are free.
 
+        `for_results`: if results were entered for them instead, for which a valid completed record is not enough.
         The course is one that uses units. True until the transaction ends: the ledger lock is held from here on.
         """
 

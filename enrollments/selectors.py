@@ -9,6 +9,7 @@ from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from accounts.models import Organization
+from accounts.statements import Slot
 from enrollments.models import (
     FINISHED_STATUSES,
     Course,
@@ -26,11 +27,11 @@ def _counted(rows: "QuerySet[Any]", key: str) -> Coalesce:
     return Coalesce(Subquery(counts, output_field=IntegerField()), 0)
 
 
-def _seated(organization: Organization) -> EnrollmentQuerySet:
+def _seated(organization: Organization | Slot) -> EnrollmentQuerySet:
     return Enrollment.objects.of(organization).holding_a_seat()
 
 
-def courses(organization: Organization) -> "QuerySet[Course]":
+def courses(organization: Organization | Slot) -> "QuerySet[Course]":
     """Courses with `total_sessions` and `total_enrollments` (cancelled ones left out), by id."""
     return (
         Course.objects.of(organization)
@@ -43,7 +44,7 @@ def courses(organization: Organization) -> "QuerySet[Course]":
     )
 
 
-def sessions(organization: Organization) -> "QuerySet[Session]":
+def sessions(organization: Organization | Slot) -> "QuerySet[Session]":
     """Sessions with `enrolled_count`, the seats taken, by id."""
     return (
         Session.objects.of(organization)
@@ -53,7 +54,7 @@ def sessions(organization: Organization) -> "QuerySet[Session]":
     )
 
 
-def enrollments(organization: Organization) -> EnrollmentQuerySet:
+def enrollments(organization: Organization | Slot) -> EnrollmentQuerySet:
     return Enrollment.objects.of(organization).select_related("person", "session__course").order_by("pk")
 
 
@@ -92,5 +93,9 @@ def _one_decimal(value: Decimal | None) -> Decimal | None:
 
 
 def spots(session: Session, taken: int) -> int | None:
-    """Free seats; None where there is no limit."""
-    return None if session.max_participants is None else max(session.max_participants - taken, 0)
+    return free_seats(session.max_participants, taken)
+
+
+def free_seats(limit: int | None, taken: int) -> int | None:
+    """None where there is no limit."""
+    return None if limit is None else max(limit - taken, 0)

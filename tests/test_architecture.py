@@ -4,6 +4,7 @@ import ast
 import inspect
 import re
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from decimal import Decimal
 from importlib import import_module
 from pathlib import Path
@@ -42,6 +43,7 @@ from enrollments.errors import (
     PrerequisitesUnmet,
     SessionClosed,
     SessionFull,
+    SessionNotBegun,
     SessionUnknown,
     StatusFinal,
     TooManyIds,
@@ -246,6 +248,7 @@ SAMPLES: dict[type[Refusal], Refusal] = {
         SessionUnknown(7),
         SessionClosed("cancelled"),
         SessionFull(remaining=1, requested=2),
+        SessionNotBegun(datetime(2026, 3, 1, 9, tzinfo=UTC)),
         AlreadyEnrolled([7]),
         PrerequisitesUnmet({7: ["SAF"]}),
         CapacityBelowSeatsTaken(taken=2, capacity=1),

@@ -4,25 +4,31 @@
 says "after" for them and uses the same word for `completion_date_gteq`, so inclusive is the one reading that fits both.
 """
 
+# ruff: noqa: ARG002 - a filter's methods get arguments that not every filter needs
+
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from typing import Any, ClassVar
 from uuid import UUID
 
-from django.db.models import Q, QuerySet
+from django.db.models import BigIntegerField, DecimalField, Field, Q
 
 from accounts.api.filters import (
+    NOTHING,
+    Asked,
     ContainsFilter,
     DateFilter,
     DayFilter,
     IntegerFilter,
+    Kind,
     ListFilter,
     OneOfFilter,
     StrictFilterSet,
     TextFilter,
     UuidListFilter,
 )
-from accounts.models import Person, PersonKind
+from accounts.models import Organization, Person, PersonKind
 from enrollments.models import Course, CourseStatus
 from training.models import State, TrainSession
 
@@ -38,13 +44,16 @@ STATUSES = {
 class ShownScoreFilter(IntegerFilter):
     """The score as it is shown: the whole number below, 0 until scored."""
 
-    def filter(self, qs: QuerySet[TrainSession], value: int | None) -> QuerySet[TrainSession]:
-        if value is None:
-            return qs
+    column: "Field[Any, Any]" = DecimalField(max_digits=7, decimal_places=4)
+
+    def ask(self, value: int, organization: Organization) -> Asked:
         if not 0 <= value <= 100:  # noqa: PLR2004 - no score is outside, and the column could not hold it
-            return qs.none()
-        shown = Q(score__gte=value, score__lt=value + 1)
-        return qs.filter(shown | Q(score=None) if value == 0 else shown)
+            return NOTHING, ()
+        return ("unscored too" if value == 0 else "scored"), (Decimal(value), Decimal(value + 1))
+
+    def where(self, kind: Kind, values: Sequence[Any]) -> Q:
+        shown = Q(score__gte=values[0], score__lt=values[1])
+        return shown | Q(score=None) if kind == "unscored too" else shown
 
 
 class TrainSessionFilter(StrictFilterSet[TrainSession]):
@@ -127,40 +136,48 @@ def _read_assignment_status(text: str) -> tuple[State, ...]:
 
 class LearnersFilter(ListFilter):
     item = staticmethod(read_learner)
-    accepted = "learner ids such as driver-281474 or user-46282156"
+    items = "learner ids such as driver-281474 or user-46282156"
+    column: "Field[Any, Any]" = BigIntegerField()
 
-    def filter(self, qs: QuerySet[TrainSession], value: list[tuple[str, int]] | None) -> QuerySet[TrainSession]:
-        if value is None:
-            return qs
-        people = Person.objects.of(self.parent.organization).filter(pk__in=[number for _, number in value])
-        known = [pk for pk, kind in people.values_list("pk", "kind") if (kind, pk) in set(value)]
-        return qs.filter(person__in=known)
+    def ask(self, value: list[tuple[str, int]], organization: Organization) -> Asked:
+        people = Person.objects.of(organization).filter(pk__in=[number for _, number in value])
+        return self.among([pk for pk, kind in people.values_list("pk", "kind") if (kind, pk) in set(value)])
+
+    def where(self, kind: Kind, values: Sequence[Any]) -> Q:
+        return Q(person__id__in=values)
 
 
 class CoursesFilter(UuidListFilter):
-    def filter(self, qs: QuerySet[TrainSession], value: list[UUID] | None) -> QuerySet[TrainSession]:
-        if value is None:
-            return qs
-        courses = Course.objects.of(self.parent.organization).filter(**{f"{self.field_name}__in": value})
-        return qs.filter(course__in=list(courses.values_list("pk", flat=True)))
+    column: "Field[Any, Any]" = BigIntegerField()
+
+    def ask(self, value: list[UUID], organization: Organization) -> Asked:
+        courses = Course.objects.of(organization).filter(**{f"{self.field_name}__in": value})
+        return self.among(list(courses.values_list("pk", flat=True)))
+
+    def where(self, kind: Kind, values: Sequence[Any]) -> Q:
+        return Q(course__id__in=values)
 
 
 class StatusesFilter(ListFilter):
     item = staticmethod(_read_assignment_status)
-    accepted = ", ".join(ASSIGNMENT_STATUSES)
+    items = ", ".join(ASSIGNMENT_STATUSES)
 
-    def filter(self, qs: QuerySet[TrainSession], value: list[tuple[State, ...]] | None) -> QuerySet[TrainSession]:
-        return qs if value is None else qs.filter(state__in=[state for states in value for state in states])
+    def ask(self, value: list[tuple[State, ...]], organization: Organization) -> Asked:
+        return self.among(sorted({state for states in value for state in states}))
+
+    def where(self, kind: Kind, values: Sequence[Any]) -> Q:
+        return Q(state__in=values)
 
 
 class OverdueFilter(OneOfFilter):
     """By the mark that the feed shows. What is completed is not overdue any more."""
 
-    def filter(self, qs: QuerySet[TrainSession], value: bool | None) -> QuerySet[TrainSession]:  # noqa: FBT001 - django-filter's signature
-        if value is None:
-            return qs
+    def ask(self, value: bool, organization: Organization) -> Asked:  # noqa: FBT001 - a filter's value
+        return value, ()
+
+    def where(self, kind: Kind, values: Sequence[Any]) -> Q:
         overdue = Q(overdue=True) & ~Q(state=State.COMPLETED)
-        return qs.filter(overdue if value else ~overdue)
+        return overdue if kind else ~overdue
 
 
 def _read_course_status(text: str) -> CourseStatus:
@@ -169,10 +186,7 @@ def _read_course_status(text: str) -> CourseStatus:
 
 class CourseStatusesFilter(ListFilter):
     item = staticmethod(_read_course_status)
-    accepted = ", ".join(CourseStatus.values)
-
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(lookup_expr="in", **kwargs)
+    items = ", ".join(CourseStatus.values)
 
 
 class AssignmentFilter(StrictFilterSet[TrainSession]):

@@ -27,7 +27,13 @@ class TrainSessionLedger:
             writer.open_where_owed([_opening(enrollment) for enrollment in enrollments])
 
     def units_wanted(
-        self, *, organization: Organization, actor: Actor, course: Course, person_ids: Sequence[int]
+        self,
+        *,
+        organization: Organization,
+        actor: Actor,
+        course: Course,
+        person_ids: Sequence[int],
+        for_results: bool = False,
     ) -> UnitsWanted:
         with ledger_writer(organization, actor) as writer:
             free = Unit.objects.of(organization).free(writer.today).filter(course=course).count()
@@ -35,7 +41,9 @@ class TrainSessionLedger:
             for start in range(0, len(person_ids), BATCH):
                 batch = person_ids[start : start + BATCH]
                 pairs = {(pk, course.pk) for pk in batch}
-                settled = set(writer.open_records(pairs)) | writer.validly_completed(pairs)
+                settled = set(writer.open_records(pairs))
+                if not for_results:
+                    settled |= writer.validly_completed(pairs)
                 wanted_by += [pk for pk in batch if (pk, course.pk) not in settled]
             return UnitsWanted(free=free, wanted_by=wanted_by)
 

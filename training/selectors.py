@@ -7,61 +7,47 @@ from decimal import Decimal
 from uuid import UUID
 
 from django.db import connection
-from django.db.models import F, Q, QuerySet
+from django.db.models import BigIntegerField, DateTimeField, F, QuerySet
 from django.db.models.expressions import BaseExpression
+from django.db.models.fields.tuple_lookups import Tuple, TupleGreaterThan
 from django.db.models.functions import Coalesce, Collate
 
-from accounts.models import Organization, Person
+from accounts.models import Organization, OrganizationQuerySet, Person
+from accounts.statements import Slot
 from accounts.transactions import clock, share_ledger, write
 from enrollments.models import Course
 from training.models import TrainSession, TrainSessionQuerySet
 
-# The columns behind a listed record, in one query and without model instances: lists are long.
-ROW_COLUMNS = (
-    "pk",
-    "course__code",
-    "score",
-    "percent",
-    "failed_attempts",
-    "state",
-    "cert_expiry",
-    "completed_at",
-    "due_at",
-    "person__first_name",
-    "person__last_name",
-    "time_spent",
-)
-
 SORT_KEYS = ("score", "completion_date", "cert_expiry", "complete_by", "full_name", "id")
 
 
-def live_records(organization: Organization) -> TrainSessionQuerySet:
+def live_records(organization: Organization | Slot) -> TrainSessionQuerySet:
     """All but the unassigned ones."""
     return TrainSession.objects.of(organization).live()
 
 
-def newest_first(rows: "QuerySet[TrainSession]", *, after: int | None, limit: int) -> "QuerySet[TrainSession]":
-    """The chunk of a complete list that begins behind the record `after`."""
-    behind = rows if after is None else rows.filter(pk__lt=after)
-    return behind.order_by("-pk")[:limit]
+@dataclass(frozen=True)
+class SortedBy:
+    """Records by what is shown under one of SORT_KEYS, those without a value last, then newest first."""
 
+    key: str
+    descending: bool
 
-def sorted_by(rows: "QuerySet[TrainSession]", key: str, *, descending: bool) -> "QuerySet[TrainSession]":
-    """By what is shown under one of SORT_KEYS, rows without a value last, then newest first."""
-    if key == "id":
-        return rows.order_by("-pk" if descending else "pk")
-    # Names compare by code point on both databases, whatever the server's locale.
-    code_points = "C" if connection.vendor == "postgresql" else "BINARY"
-    expressions: dict[str, BaseExpression | F] = {
-        "score": Coalesce(F("score"), Decimal(0)),
-        "completion_date": F("completed_at"),
-        "cert_expiry": F("cert_expiry"),
-        "complete_by": F("due_at"),
-        "full_name": Collate("person__search_name", code_points),
-    }
-    expression = expressions[key]
-    order = expression.desc(nulls_last=True) if descending else expression.asc(nulls_last=True)
-    return rows.order_by(order, "-pk")
+    def __call__(self, rows: "QuerySet[TrainSession]") -> "QuerySet[TrainSession]":
+        if self.key == "id":
+            return rows.order_by("-pk" if self.descending else "pk")
+        # Names compare by code point on both databases, whatever the server's locale.
+        code_points = "C" if connection.vendor == "postgresql" else "BINARY"
+        expressions: dict[str, BaseExpression | F] = {
+            "score": Coalesce(F("score"), Decimal(0)),
+            "completion_date": F("completed_at"),
+            "cert_expiry": F("cert_expiry"),
+            "complete_by": F("due_at"),
+            "full_name": Collate("person__search_name", code_points),
+        }
+        expression = expressions[self.key]
+        order = expression.desc(nulls_last=True) if self.descending else expression.asc(nulls_last=True)
+        return rows.order_by(order, "-pk")
 
 
 @dataclass(frozen=True)
@@ -72,15 +58,27 @@ class Position:
     pk: int = 0
 
 
-def changes(
-    rows: "QuerySet[TrainSession]", *, behind: Position, before: datetime | None, limit: int
-) -> "list[TrainSession]":
-    """The next changes of the feed, tombstones among them, in the order of their stamps and then by id."""
-    # A redundant `updated_at >=` beside the OR form: the OR form alone is as slow as OFFSET, for no index serves it.
-    found = rows.filter(Q(updated_at__gt=behind.at) | Q(pk__gt=behind.pk), updated_at__gte=behind.at)
-    if before is not None:
-        found = found.filter(updated_at__lt=before)
-    return list(found.select_related("course", "person").order_by("updated_at", "pk")[:limit])
+AT = Slot("at", DateTimeField())
+PK = Slot("pk", BigIntegerField())
+BEFORE = Slot("before", DateTimeField())
+
+
+def changes(rows: "QuerySet[TrainSession]") -> "QuerySet[TrainSession]":
+    """The changes behind the one of record PK stamped AT, tombstones among them, in the order of their stamps and then
+    by id.
+    """
+    # Compared as a row, so that an index finds the place however many share a stamp.
+    found = rows.filter(TupleGreaterThan(Tuple(F("updated_at"), F("pk")), (AT, PK)))
+    if connection.vendor != "postgresql":
+        # There it becomes an OR, which no index serves by itself. PostgreSQL would take this for a second condition,
+        # and expect too few rows.
+        found = found.filter(updated_at__gte=AT)
+    return found.order_by("updated_at", "pk")
+
+
+def changes_before(rows: "QuerySet[TrainSession]") -> "QuerySet[TrainSession]":
+    """Those stamped before BEFORE."""
+    return changes(rows).filter(updated_at__lt=BEFORE)
 
 
 def window_is_over(organization: Organization, end: datetime) -> bool:
@@ -103,9 +101,13 @@ def present(organization: Organization) -> datetime:
         return clock()
 
 
-def all_records(organization: Organization) -> TrainSessionQuerySet:
+def all_records(organization: Organization | Slot) -> TrainSessionQuerySet:
     """Unassigned ones included: what the feed shows."""
     return TrainSession.objects.of(organization)
+
+
+def courses(organization: Organization | Slot) -> "OrganizationQuerySet[Course]":
+    return Course.objects.of(organization)
 
 
 def people_by_learner(
@@ -119,8 +121,3 @@ def people_by_learner(
 def records_by_uuid(organization: Organization, uuids: Collection[UUID]) -> dict[UUID, TrainSession]:
     rows = all_records(organization).filter(uuid__in=uuids).select_related("course", "person")
     return {row.uuid: row for row in rows}
-
-
-def courses_behind(rows: "QuerySet[Course]", *, behind: int, limit: int) -> list[Course]:
-    """The next courses, by id."""
-    return list(rows.filter(pk__gt=behind).select_related("category").order_by("pk")[:limit])

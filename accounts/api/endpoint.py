@@ -2,7 +2,7 @@
 
 import logging
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, ClassVar, TypeVar, cast
 
 from django.core.exceptions import BadRequest, RequestDataTooBig, SuspiciousOperation
@@ -16,6 +16,7 @@ from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 from rest_framework.viewsets import ViewSet
 
+from accounts import replicas
 from accounts.actors import Actor
 from accounts.api import idempotency
 from accounts.api.dialect import Dialect, request_id
@@ -102,9 +103,10 @@ class Endpoint(ViewSet):
                 raise MethodNotAllowed(request.method or "")  # noqa: TRY301 - answered below like any other refusal
             self.initial(self.request, *args, **kwargs)
             if request.method in SAFE_METHODS:
-                response = handler(self.request, *args, **kwargs)
+                response = self._read(handler, *args, **kwargs)
             else:
                 response = self._write(handler, *args, **kwargs)
+                replicas.wrote(self.token.pk)
         except Exception as error:  # noqa: BLE001 - whatever fails is answered in the family's own body
             response = self.dialect.error_response(self._as_api_error(error))
         return without_body(response) if request.method == "HEAD" else response
@@ -118,6 +120,14 @@ class Endpoint(ViewSet):
         _ = self.http.body  # Refuses a body that is too large, before anything reads it.
         if request.method not in SAFE_METHODS:
             self.idempotency_key = idempotency.key_of(self.http)
+
+    def _read(self, handler: Handler, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        """From a replica, where one is new enough for this caller; a streamed answer to its end."""
+        response, reading = replicas.read(self.token.pk, lambda: handler(self.request, *args, **kwargs))
+        if reading is not None and isinstance(response, StreamingHttpResponse):
+            chunks = cast("Iterator[bytes]", response.streaming_content)  # Nothing here is asynchronous.
+            response.streaming_content = replicas.still(reading, chunks)
+        return response
 
     def _write(self, handler: Handler, *args: Any, **kwargs: Any) -> HttpResponseBase:
         key = self.idempotency_key

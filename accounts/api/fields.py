@@ -21,6 +21,10 @@ def instant(value: datetime) -> str:
     return value.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
+def instant_or_null(value: datetime | None) -> str | None:
+    return None if value is None else instant(value)
+
+
 @extend_schema_field(OpenApiTypes.DATETIME)
 class InstantField(serializers.DateTimeField):
     """Takes RFC 3339 with an offset; shows UTC with six decimals."""

@@ -1,7 +1,15 @@
-"""django-filter, strictly: each filter says what it accepts, and a value that it cannot parse is refused by name."""
+"""django-filter, strictly: each filter says what it accepts, and a value that it cannot parse is refused by name.
+
+A filter is three things: how a value is read from text (`read`), what it asks of the rows (`ask`: which of the
+filter's conditions, and the values in it), and that condition (`where`). Lists put them together without a form
+(`StrictFilterSet.asked`), so that a query is compiled once for each set of conditions; as a FilterSet they do the same.
+"""
+
+# ruff: noqa: ARG002 - a filter's methods get arguments that not every filter needs
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from typing import Any, ClassVar, Generic, TypeVar
 from uuid import UUID
@@ -16,11 +24,18 @@ from accounts.api.query import shown
 from accounts.days import day_end, day_start
 from accounts.models import Organization
 from accounts.search import searchable
+from accounts.statements import Slot, containing
 
 Row = TypeVar("Row", bound=models.Model)
 BIGGEST = 2**63 - 1  # What a column of either database holds.
 # Characters. No filtered column holds a longer text, and SQLite fails at a pattern of 50,000 bytes.
 LONGEST = 2000
+
+Kind = Hashable
+"""Which of a filter's conditions: its number of values, or the like. Most filters have one."""
+NOTHING: Kind = "nothing"
+"""The condition that no row meets."""
+Asked = tuple[Kind, Sequence[Any]]
 
 
 def read_uuid(text: str) -> UUID:
@@ -43,188 +58,224 @@ def read_instant(text: str) -> datetime:
         raise ValueError("outside the calendar") from error
 
 
-class StrictIntegerField(forms.Field):
-    accepted = "a whole number"
-
-    def to_python(self, value: str | None) -> int | None:
-        if not value:
-            return None
-        if not re.fullmatch(r"-?[0-9]{1,19}", value, re.ASCII) or abs(int(value)) > BIGGEST:
-            raise forms.ValidationError("not a whole number")
-        return int(value)
+def read_integer(text: str) -> int:
+    if not re.fullmatch(r"-?[0-9]{1,19}", text, re.ASCII) or abs(int(text)) > BIGGEST:
+        raise ValueError("not a whole number")
+    return int(text)
 
 
-class YearField(StrictIntegerField):
-    accepted = "a year from 1 to 9999"
-
-    def to_python(self, value: str | None) -> int | None:
-        year = super().to_python(value)
-        if year is not None and not 1 <= year <= 9999:  # noqa: PLR2004 - the years that a date can have
-            raise forms.ValidationError("not a year")
-        return year
+def read_year(text: str) -> int:
+    year = read_integer(text)
+    if not 1 <= year <= 9999:  # noqa: PLR2004 - the years that a date can have
+        raise ValueError("not a year")
+    return year
 
 
-class DayField(forms.Field):
-    accepted = "a day as YYYY-MM-DD"
-
-    def to_python(self, value: str | None) -> date | None:
-        if not value:
-            return None
-        # date.fromisoformat alone also takes 20150101 and 2015-W01-1.
-        if not re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", value, re.ASCII):
-            raise forms.ValidationError("not a day")
-        try:
-            return date.fromisoformat(value)
-        except ValueError as error:
-            raise forms.ValidationError("no such day") from error
+def read_day(text: str) -> date:
+    # date.fromisoformat alone also takes 20150101 and 2015-W01-1.
+    if not re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", text, re.ASCII):
+        raise ValueError("not a day")
+    return date.fromisoformat(text)
 
 
-class TextField(forms.CharField):
-    accepted = "text without NUL characters"
+def read_text(text: str) -> str:
+    if "\0" in text:
+        raise ValueError("PostgreSQL takes NUL in no text")
+    return text
 
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(strip=False, **kwargs)
 
+class ReadField(forms.Field):
+    """A filter's reader as a form's field."""
 
-class OneOfField(forms.Field):
-    def __init__(self, *, values: Mapping[str, Any], **kwargs: Any) -> None:
+    def __init__(self, *, read: Callable[[str], Any], **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.values = values
-        self.accepted = f"one of {', '.join(values)}"
+        self.read = read
 
     def to_python(self, value: str | None) -> Any:
         if not value:
             return None
-        if value not in self.values:
-            raise forms.ValidationError("not one of them")
-        return self.values[value]
-
-
-class ListField(forms.Field):
-    """Values separated by commas or given repeatedly, each parsed by `item`, at most `limit`."""
-
-    def __init__(self, *, item: Callable[[str], Any], accepted: str, limit: int, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.item, self.limit = item, limit
-        self.accepted = f"at most {limit} of: {accepted}"
-
-    def to_python(self, value: str | None) -> list[Any] | None:
-        if not value:
-            return None
-        texts = [text.strip() for text in value.split(",") if text.strip()]
-        if len(texts) > self.limit:
-            raise forms.ValidationError("too many")
         try:
-            return [self.item(text) for text in texts] or None
+            return self.read(value)
         except ValueError as error:
             raise forms.ValidationError("not accepted") from error
 
 
-class ListFilter(django_filters.Filter):
-    """Any of several values. Subclasses say which rows have them."""
+class Filter(django_filters.Filter):
+    """`field_name` compared by `lookup_expr` with the one value."""
 
-    field_class = ListField
+    field_class = ReadField
+    accepted: str
+    column: "models.Field[Any, Any]" = models.TextField()
+    """What the values of its condition are, for the database."""
+
+    def __init__(self, field_name: str | None = None, **kwargs: Any) -> None:
+        super().__init__(field_name=field_name, read=self.read, **kwargs)
+
+    def read(self, text: str) -> Any:
+        """The value that a text says. None: no condition. Raises ValueError."""
+        raise NotImplementedError
+
+    def ask(self, value: Any, organization: Organization) -> Asked:
+        return "", (value,)
+
+    def where(self, kind: Kind, values: Sequence[Any]) -> Q:
+        """The condition on these values, or on slots for them."""
+        return Q(**{f"{self.field_name}__{self.lookup_expr}": values[0]})
+
+    def condition(self, kind: Kind, values: Sequence[Any]) -> Q:
+        return Q(pk__in=()) if kind == NOTHING else self.where(kind, values)
+
+    def filter(self, qs: QuerySet[Row], value: Any) -> QuerySet[Row]:
+        if value is None:
+            return qs
+        return qs.filter(self.condition(*self.ask(value, self.parent.organization)))
+
+
+def padded(values: Sequence[Any]) -> list[Any]:
+    """With the last one again and again, up to a power of two: a statement is kept for each number of values."""
+    return [*values, *[values[-1]] * ((1 << (len(values) - 1).bit_length()) - len(values))]
+
+
+class ListFilter(Filter):
+    """Any of several values, separated by commas or given repeatedly, each read by `item`, at most `limit`."""
+
     item: Callable[[str], Any]
-    accepted: ClassVar[str]
+    items: ClassVar[str]
+    """What `item` accepts."""
     limit: ClassVar[int] = 100
 
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(item=type(self).item, accepted=self.accepted, limit=self.limit, **kwargs)
+    def __init__(self, field_name: str | None = None, **kwargs: Any) -> None:
+        super().__init__(field_name, lookup_expr="in", **kwargs)
+        self.accepted = f"at most {self.limit} of: {self.items}"
+
+    def read(self, text: str) -> list[Any] | None:
+        texts = [part.strip() for part in text.split(",") if part.strip()]
+        if len(texts) > self.limit:
+            raise ValueError("too many")
+        return [type(self).item(part) for part in texts] or None
+
+    def ask(self, value: list[Any], organization: Organization) -> Asked:
+        return self.among(value)
+
+    def among(self, values: Sequence[Any]) -> Asked:
+        return (len(padded(values)), padded(values)) if values else (NOTHING, ())
+
+    def where(self, kind: Kind, values: Sequence[Any]) -> Q:
+        return Q(**{f"{self.field_name}__in": values})
 
 
 class UuidListFilter(ListFilter):
     item = staticmethod(read_uuid)
-    accepted = "uuids such as a4db8702-79d5-4396-a717-e301d52ecc11"
-
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(lookup_expr="in", **kwargs)
+    items = "uuids such as a4db8702-79d5-4396-a717-e301d52ecc11"
+    column: "models.Field[Any, Any]" = models.UUIDField()
 
 
-class IntegerFilter(django_filters.Filter):
-    field_class = StrictIntegerField
+class IntegerFilter(Filter):
+    accepted = "a whole number"
+    column: "models.Field[Any, Any]" = models.BigIntegerField()
+
+    def read(self, text: str) -> int:
+        return read_integer(text)
 
 
-class TextFilter(django_filters.Filter):
+class TextFilter(Filter):
     """Equals, to the letter."""
 
-    field_class = TextField
+    accepted = "text without NUL characters"
 
-    def filter(self, qs: QuerySet[Row], value: str | None) -> QuerySet[Row]:
-        if value and len(value) > LONGEST:
-            return qs.none()
-        rows: QuerySet[Row] = super().filter(qs, value)
-        return rows
+    def read(self, text: str) -> str:
+        return read_text(text)
+
+    def ask(self, value: str, organization: Organization) -> Asked:
+        return (NOTHING, ()) if len(value) > LONGEST else super().ask(value, organization)
 
 
-class ContainsFilter(django_filters.Filter):
+class ContainsFilter(TextFilter):
     """Contained in any of the normalised columns, ignoring case. Percent sign, underscore and backslash are ordinary."""
-
-    field_class = TextField
 
     def __init__(self, *columns: str, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.columns = columns
 
-    def filter(self, qs: QuerySet[Row], value: str | None) -> QuerySet[Row]:
-        if not value:
-            return qs
+    def ask(self, value: str, organization: Organization) -> Asked:
         text = searchable(value)
-        if len(text) > LONGEST:
-            return qs.none()
+        return super().ask(containing(text) if len(text) <= LONGEST else text, organization)
+
+    def where(self, kind: Kind, values: Sequence[Any]) -> Q:
         condition = Q()
         for column in self.columns:
-            condition |= Q(**{f"{column}__contains": text})
-        return qs.filter(condition)
+            condition |= Q(**{f"{column}__like": values[0]})
+        return condition
 
 
-class OneOfFilter(django_filters.Filter):
+class OneOfFilter(Filter):
     """One of a family's words, by what the ledger calls it."""
 
-    field_class = OneOfField
+    def __init__(self, words: Mapping[str, Any], field_name: str | None = None, **kwargs: Any) -> None:
+        super().__init__(field_name, **kwargs)
+        self.words = words
+        self.accepted = f"one of {', '.join(words)}"
+        if all(isinstance(value, bool) for value in words.values()):
+            self.column = models.BooleanField()
 
-    def __init__(self, values: Mapping[str, Any], **kwargs: Any) -> None:
-        super().__init__(values=values, **kwargs)
-        self.values = values
+    def read(self, text: str) -> Any:
+        if text not in self.words:
+            raise ValueError("not one of them")
+        return self.words[text]
 
 
-class DateFilter(django_filters.Filter):
+class DateFilter(Filter):
     """A plain date column. `lookup_expr` is exact, gte or lte."""
 
-    field_class = DayField
+    accepted = "a day as YYYY-MM-DD"
+    column: "models.Field[Any, Any]" = models.DateField()
+
+    def read(self, text: str) -> date:
+        return read_day(text)
 
 
-class DayFilter(django_filters.Filter):
+class DayFilter(DateFilter):
     """An instant that falls on a day of the organization's time zone (`exact`), on it or after (`gte`), on it or
     before (`lte`), before it (`lt`). A half-open range of instants, so that an index serves it.
     """
 
-    field_class = DayField
+    column: "models.Field[Any, Any]" = models.DateTimeField()
 
-    def filter(self, qs: QuerySet[Row], value: date | None) -> QuerySet[Row]:
-        if value is None:
-            return qs
-        zone = self.parent.organization.zone
-        start, end = day_start(value, zone), day_end(value, zone)
-        bounds: dict[str, dict[str, datetime]] = {
-            "exact": {"gte": start, "lt": end},
-            "gte": {"gte": start},
-            "lte": {"lt": end},
-            "lt": {"lt": start},
-        }
-        return qs.filter(**{f"{self.field_name}__{bound}": at for bound, at in bounds[self.lookup_expr].items()})
+    def ask(self, value: date, organization: Organization) -> Asked:
+        zone = organization.zone
+        match self.lookup_expr:
+            case "exact":
+                return "", (day_start(value, zone), day_end(value, zone))
+            case "lte":
+                return "", (day_end(value, zone),)
+        return "", (day_start(value, zone),)
+
+    def where(self, kind: Kind, values: Sequence[Any]) -> Q:
+        bounds = {"exact": ("gte", "lt"), "gte": ("gte",), "lte": ("lt",), "lt": ("lt",)}[self.lookup_expr]
+        return Q(**{f"{self.field_name}__{bound}": value for bound, value in zip(bounds, values, strict=True)})
 
 
-class YearFilter(django_filters.Filter):
+class YearFilter(DayFilter):
     """An instant that falls in a year of the organization's time zone."""
 
-    field_class = YearField
+    accepted = "a year from 1 to 9999"
 
-    def filter(self, qs: QuerySet[Row], value: int | None) -> QuerySet[Row]:
-        if value is None:
-            return qs
-        zone = self.parent.organization.zone
-        start, end = day_start(date(value, 1, 1), zone), day_end(date(value, 12, 31), zone)
-        return qs.filter(**{f"{self.field_name}__gte": start, f"{self.field_name}__lt": end})
+    def read(self, text: str) -> date:
+        return date(read_year(text), 1, 1)
+
+    def ask(self, value: date, organization: Organization) -> Asked:
+        zone = organization.zone
+        return "", (day_start(value, zone), day_end(value.replace(month=12, day=31), zone))
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """What a query asks of the rows: conditions, each by its parameter and kind, and the values in them."""
+
+    kinds: tuple[tuple[str, Kind, int], ...] = ()
+    values: Mapping[str, Any] = field(default_factory=dict)
+    canonical: Mapping[str, object] = field(default_factory=dict)
+    """What was asked for, each list in one order: equal for queries that mean the same."""
 
 
 class StrictFilterSet(django_filters.FilterSet, Generic[Row]):
@@ -236,27 +287,44 @@ class StrictFilterSet(django_filters.FilterSet, Generic[Row]):
         self.organization = organization
         super().__init__(data={name: ",".join(values) for name, values in given.items()}, queryset=queryset)
 
-    def conditions(self) -> dict[str, object]:
-        """What was asked for, parsed, each list in one order: equal for queries that mean the same."""
-        values = {name: value for name, value in self.form.cleaned_data.items() if value not in (None, "")}
-        return {
-            name: sorted(set(map(str, value))) if isinstance(value, list) else value for name, value in values.items()
-        }
-
     @classmethod
     def repeatable(cls) -> set[str]:
         """The parameters that take several values, separated by commas or repeated."""
         return {name for name, declared in cls.base_filters.items() if isinstance(declared, ListFilter)}
 
-    def rows(self) -> QuerySet[Row]:
-        """The filtered rows. Raises ApiError 400, naming each value and what is accepted."""
-        form = self.form
-        if not form.is_valid():
-            raise ApiError.bad_query(
-                {
-                    name: [f"{shown(self.data.get(name, ''))!r} is not accepted. Give {form.fields[name].accepted}."]
-                    for name in form.errors
-                }
-            )
-        rows: QuerySet[Row] = self.filter_queryset(self.queryset)
+    @classmethod
+    def asked(cls, given: Mapping[str, list[str]], organization: Organization) -> Conditions:
+        """The conditions of a query's filters, its other parameters left alone. Raises ApiError 400, naming each value
+        that is not accepted, and what is.
+        """
+        read: dict[str, Any] = {}
+        wrong: dict[str, list[str]] = {}
+        for name, declared in cls.base_filters.items():
+            if name not in given:
+                continue
+            text = ",".join(given[name])
+            try:
+                read[name] = declared.read(text)
+            except ValueError:
+                wrong[name] = [f"{shown(text)!r} is not accepted. Give {declared.accepted}."]
+        if wrong:
+            raise ApiError.bad_query(wrong)
+        kinds: list[tuple[str, Kind, int]] = []
+        bound: dict[str, Any] = {}
+        canonical: dict[str, object] = {}
+        for name in sorted(name for name, value in read.items() if value is not None):
+            value = read[name]
+            kind, values = cls.base_filters[name].ask(value, organization)
+            kinds.append((name, kind, len(values)))
+            bound |= {f"{name} {number}": one for number, one in enumerate(values)}
+            canonical[name] = sorted(set(map(str, value))) if isinstance(value, list) else value
+        return Conditions(tuple(kinds), bound, canonical)
+
+    @classmethod
+    def narrowed(cls, rows: QuerySet[Row], kinds: Sequence[tuple[str, Kind, int]]) -> QuerySet[Row]:
+        """The rows that meet conditions, with slots in place of their values."""
+        for name, kind, count in kinds:
+            declared = cls.base_filters[name]
+            slots = [Slot(f"{name} {number}", declared.column) for number in range(count)]
+            rows = rows.filter(declared.condition(kind, slots))
         return rows

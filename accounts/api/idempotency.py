@@ -5,6 +5,7 @@ The record is written in the transaction of the effect that it stands for, so ne
 
 import hashlib
 import re
+from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
@@ -36,7 +37,7 @@ def first_answer(token: ApiToken, key: str, request: HttpRequest) -> HttpRespons
     digest = hashlib.sha256(f"{token.pk}:{key}".encode()).digest()
     if not try_lock_key(int.from_bytes(digest[:8], "big", signed=True)):
         raise IdempotencyKeyInUse
-    record = IdempotencyRecord.objects.filter(token=token, key=key).first()
+    record = IdempotencyRecord.objects.filter(**_whose(token), key=key).first()
     if record is None or record.created_at <= timezone.now() - IDEMPOTENCY_LIFETIME:
         return None
     if record.fingerprint != _fingerprint(request):
@@ -50,10 +51,9 @@ def first_answer(token: ApiToken, key: str, request: HttpRequest) -> HttpRespons
 def remember(token: ApiToken, key: str, request: HttpRequest, response: HttpResponse) -> None:
     """Keep an answer for the same request under this key, in the place of one that is past its time."""
     IdempotencyRecord.objects.update_or_create(
-        token=token,
+        **_whose(token),
         key=key,
         defaults={
-            "organization_id": token.organization_id,
             "fingerprint": _fingerprint(request),
             "status": response.status_code,
             "headers": {name: response[name] for name in KEPT_HEADERS if name in response},
@@ -61,6 +61,10 @@ def remember(token: ApiToken, key: str, request: HttpRequest, response: HttpResp
             "created_at": timezone.now(),
         },
     )
+
+
+def _whose(token: ApiToken) -> dict[str, Any]:
+    return {"organization_id": token.organization_id, "token": token}
 
 
 def _fingerprint(request: HttpRequest) -> str:

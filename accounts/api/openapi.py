@@ -9,7 +9,7 @@ from drf_spectacular.utils import OpenApiParameter, extend_schema
 from drf_spectacular.views import SpectacularJSONAPIView, SpectacularSwaggerView
 
 from accounts.api.dialect import Dialect
-from accounts.api.filters import DateFilter, DayFilter, IntegerFilter, OneOfFilter, StrictFilterSet, YearFilter
+from accounts.api.filters import DateFilter, IntegerFilter, OneOfFilter, StrictFilterSet, YearFilter
 
 Handler = TypeVar("Handler", bound=Callable[..., Any])
 
@@ -82,11 +82,11 @@ def filter_parameters(filters: type[StrictFilterSet[Any]]) -> list[OpenApiParame
 def _filter_schema(declared: Any) -> dict[str, Any]:
     match declared:
         case OneOfFilter():
-            return {"type": "string", "enum": list(declared.values)}
-        case DayFilter() | DateFilter():
-            return {"type": "string", "format": "date"}
+            return {"type": "string", "enum": list(declared.words)}
         case YearFilter():
             return {"type": "integer", "minimum": 1, "maximum": 9999}
+        case DateFilter():
+            return {"type": "string", "format": "date"}
         case IntegerFilter():
             return {"type": "integer"}
     return {"type": "string"}

@@ -1,8 +1,8 @@
 """Query strings, read strictly: a query that cannot be understood is refused, never answered with other rows."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from urllib.parse import unquote_to_bytes
+from urllib.parse import unquote_to_bytes, urlencode
 
 from django.http import HttpRequest
 
@@ -78,9 +78,9 @@ def read_page(given: Mapping[str, list[str]], *, size: int, max_size: int) -> Pa
     return Page(numbers["page"], numbers["per_page"])
 
 
-def with_query(request: HttpRequest, **changes: str | int) -> str:
-    """The request's own absolute address with some parameters changed, the others kept."""
-    query = request.GET.copy()
-    for name, value in changes.items():
-        query[name] = str(value)
-    return request.build_absolute_uri(f"{request.path}?{query.urlencode()}")
+def addresses_of_pages(request: HttpRequest) -> Callable[[int], str]:
+    """The request's own absolute address with another page, the other parameters kept."""
+    given = {**dict(request.GET.lists()), "page": ["number"]}
+    before, _, after = f"?{urlencode(given, doseq=True)}".partition("page=number")
+    address = request.build_absolute_uri(request.path)
+    return lambda number: f"{address}{before}page={number}{after}"

@@ -15,10 +15,13 @@ from accounts.api.errors import ApiError
 
 logger = logging.getLogger(__name__)
 
+REDIS_SECONDS = 1  # A Redis that takes connections and answers nothing would hold every request up for ever.
+
 
 @cache
 def _limiter() -> MovingWindowRateLimiter:
-    storage = storage_from_string(settings.REDIS_URL or "memory://", wrap_exceptions=True)
+    url, wait = settings.REDIS_URL or "memory://", REDIS_SECONDS
+    storage = storage_from_string(url, wrap_exceptions=True, socket_connect_timeout=wait, socket_timeout=wait)
     if not isinstance(storage, Storage):
         raise TypeError("REDIS_URL names an asynchronous storage.")
     return MovingWindowRateLimiter(storage)

@@ -1,9 +1,11 @@
 """Inserting many rows that are given by column: what they share once, what tells them apart as a list."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from django.db import connection, models
+
+Model = TypeVar("Model", bound=models.Model)
 
 
 def insert_columns(
@@ -24,6 +26,27 @@ def insert_columns(
     return _insert_arrays(model, same, each)
 
 
+def insert_rows(rows: Sequence[Model]) -> list[Model]:
+    """As `bulk_create`: the rows, with their ids. What all of them have in common is said once."""
+    made = list(rows)
+    if not made or connection.vendor != "postgresql":
+        return type(made[0])._default_manager.bulk_create(made) if made else []  # noqa: SLF001 - Django's documented name
+    same: dict[str, Any] = {}
+    each: dict[str, Sequence[Any]] = {}
+    for field in made[0]._meta.concrete_fields:  # noqa: SLF001 - as above
+        if not field.primary_key:
+            values = [getattr(row, field.attname) for row in made]
+            shared = all(value is values[0] for value in values)
+            (same if shared else each)[field.attname] = values[0] if shared else values
+    if not each:  # Of one row all is shared.
+        each = {(name := next(iter(same))): [same.pop(name)] * len(made)}
+    for row, pk in zip(made, _insert_arrays(type(made[0]), same, each), strict=True):
+        row.pk = pk
+        row._state.adding = False  # noqa: SLF001 - as Django's own
+        row._state.db = connection.alias  # noqa: SLF001 - as above
+    return made
+
+
 def _insert_arrays(model: type[models.Model], same: Mapping[str, Any], each: Mapping[str, Sequence[Any]]) -> list[int]:
     options = model._meta  # noqa: SLF001 - Django's documented name
     quote = connection.ops.quote_name
@@ -39,8 +62,9 @@ def _insert_arrays(model: type[models.Model], same: Mapping[str, Any], each: Map
             names.append(column)
             arrays.append(f"%s::{kind}[]")
             values = each[field.attname]
-            as_json = isinstance(field, models.JSONField)
-            lists.append([field.get_db_prep_save(value, connection) for value in values] if as_json else list(values))
+            # The driver knows the rest by itself.
+            prepared = isinstance(field, models.JSONField) or bool(field.choices)
+            lists.append([field.get_db_prep_save(value, connection) for value in values] if prepared else list(values))
         else:
             selected.append(f"%s::{kind}")
             value = same[field.attname] if field.attname in same else field.get_default()

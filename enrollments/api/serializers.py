@@ -1,14 +1,28 @@
 """The Training API's shapes. Every key, in the document's order; incoming bodies refuse any other key."""
 
+from datetime import tzinfo
 from typing import Any, ClassVar
 
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from accounts.api.bodies import StrictSerializer
-from accounts.api.fields import DayField, FloatingField, IdField, InstantField, NumberField, ShortListField
-from accounts.models import Person, PersonKind
-from enrollments.filters import CATEGORIES
+from accounts.api.fields import (
+    DayField,
+    FloatingField,
+    IdField,
+    InstantField,
+    NumberField,
+    ShortListField,
+    instant,
+    instant_or_null,
+)
+from accounts.api.rendering import number
+from accounts.api.resource import Column, Nested, Resource, Shape, day_column
+from accounts.models import PersonKind, full_name
+from accounts.selectors import people
+from enrollments import selectors
+from enrollments.filters import CATEGORIES, CourseFilter, EmployeeFilter, EnrollmentFilter, SessionFilter
 from enrollments.models import (
     Course,
     CourseStatus,
@@ -19,34 +33,44 @@ from enrollments.models import (
     Session,
     SessionStatus,
 )
-from enrollments.selectors import spots
+from enrollments.selectors import free_seats, spots
 
 SCORE: dict[str, Any] = {"max_digits": 7, "decimal_places": 4, "min_value": 0, "max_value": 100}
 
 
-class CourseReference(serializers.Serializer[Course]):
-    id = serializers.IntegerField()
-    title = serializers.CharField()
+def _title_of(course: str) -> Nested:
+    return Nested(
+        "CourseReference",
+        {
+            "id": Column(serializers.IntegerField(), f"{course}_id"),
+            "title": Column(serializers.CharField(), f"{course}__title"),
+        },
+    )
 
 
-class PersonReference(serializers.Serializer[Person]):
-    id = serializers.IntegerField()
-    full_name = serializers.CharField()
+def _course(_zone: tzinfo | None) -> Shape:
+    return {
+        "id": Column(serializers.IntegerField(), "pk"),
+        "title": Column(serializers.CharField(), "title"),
+        "category": Column(serializers.ChoiceField(choices=CATEGORIES), "category__slug"),
+        "delivery_mode": Column(serializers.ChoiceField(choices=DeliveryMode.choices), "delivery_mode"),
+        "duration_hours": Column(NumberField(max_digits=7, decimal_places=2), "duration_hours", show=number),
+        "cost_per_participant": Column(
+            FloatingField(max_digits=10, decimal_places=2), "cost_per_participant", show=float
+        ),
+        "provider": Column(serializers.ChoiceField(choices=Provider.choices), "provider"),
+        "provider_name": Column(serializers.CharField(), "provider_name"),
+        "pass_score": Column(NumberField(max_digits=7, decimal_places=4, allow_null=True), "pass_score", show=number),
+        "total_sessions": Column(serializers.IntegerField(), "total_sessions"),
+        "total_enrollments": Column(serializers.IntegerField(), "total_enrollments"),
+        "created_at": Column(InstantField(), "created_at", show=instant),
+    }
 
 
-class CourseSerializer(serializers.Serializer[Course]):
-    id = serializers.IntegerField()
-    title = serializers.CharField()
-    category = serializers.ChoiceField(choices=CATEGORIES, source="category.slug")
-    delivery_mode = serializers.ChoiceField(choices=DeliveryMode.choices)
-    duration_hours = NumberField(max_digits=7, decimal_places=2)
-    cost_per_participant = FloatingField(max_digits=10, decimal_places=2)
-    provider = serializers.ChoiceField(choices=Provider.choices)
-    provider_name = serializers.CharField()
-    pass_score = NumberField(max_digits=7, decimal_places=4, allow_null=True)
-    total_sessions = serializers.IntegerField()
-    total_enrollments = serializers.IntegerField()
-    created_at = InstantField()
+COURSES = Resource("Course", selectors.courses, _course, filters=CourseFilter)
+
+
+CourseReference = _title_of("course").serializer()
 
 
 class UpcomingSessionSerializer(serializers.Serializer[Session]):
@@ -98,51 +122,71 @@ class CourseDetailSerializer(serializers.Serializer[Course]):
         return UpcomingSessionSerializer(self.context["upcoming"], many=True, context=self.context).data
 
 
-class SessionSerializer(serializers.Serializer[Session]):
-    id = serializers.IntegerField()
-    course = CourseReference()
-    session_name = serializers.CharField(source="name")
-    start_date = InstantField(source="starts_at")
-    end_date = InstantField(source="ends_at")
-    location = serializers.CharField()
-    facilitator = PersonReference(allow_null=True)
-    max_participants = serializers.IntegerField(allow_null=True)
-    enrolled_count = serializers.IntegerField()
-    available_spots = serializers.SerializerMethodField()
-    status = serializers.ChoiceField(choices=SessionStatus.choices)
-
-    @extend_schema_field(serializers.IntegerField(allow_null=True))
-    def get_available_spots(self, session: Session) -> int | None:
-        return spots(session, session.enrolled_count)  # type: ignore[attr-defined]  # annotated by the selector
+def _person(person: str, name: str, **more: Column) -> dict[str, Column]:
+    names = (f"{person}__first_name", f"{person}__last_name")
+    return {
+        "id": Column(serializers.IntegerField(), f"{person}_id"),
+        **more,
+        name: Column(serializers.CharField(), *names, show=full_name),
+    }
 
 
-class EnrolledPerson(serializers.Serializer[Person]):
-    id = serializers.IntegerField()
-    employee_id = serializers.CharField()
-    full_name = serializers.CharField()
+PersonReference = Nested("PersonReference", _person("person", "full_name")).serializer()
 
 
-class EnrolledSession(serializers.Serializer[Session]):
-    id = serializers.IntegerField()
-    course = CourseReference()
-    start_date = DayField(source="starts_at")
-    location = serializers.CharField()
+def _session(_zone: tzinfo | None) -> Shape:
+    return {
+        "id": Column(serializers.IntegerField(), "pk"),
+        "course": _title_of("course"),
+        "session_name": Column(serializers.CharField(), "name"),
+        "start_date": Column(InstantField(), "starts_at", show=instant),
+        "end_date": Column(InstantField(), "ends_at", show=instant),
+        "location": Column(serializers.CharField(), "location"),
+        "facilitator": Nested("PersonReference", _person("facilitator", "full_name"), unless="id"),
+        "max_participants": Column(serializers.IntegerField(allow_null=True), "max_participants"),
+        "enrolled_count": Column(serializers.IntegerField(), "enrolled_count"),
+        "available_spots": Column(
+            serializers.IntegerField(allow_null=True), "max_participants", "enrolled_count", show=free_seats
+        ),
+        "status": Column(serializers.ChoiceField(choices=SessionStatus.choices), "status"),
+    }
 
 
-class EnrollmentSerializer(serializers.Serializer[Enrollment]):
-    id = serializers.IntegerField()
-    employee = EnrolledPerson(source="person")
-    session = EnrolledSession()
-    status = serializers.ChoiceField(choices=EnrollmentStatus.choices)
-    score = NumberField(max_digits=7, decimal_places=4, allow_null=True)
-    passed = serializers.BooleanField(allow_null=True)
-    feedback = serializers.CharField(allow_null=True)
-    enrolled_at = InstantField()
-    completed_at = InstantField(allow_null=True)
+SESSIONS = Resource("Session", selectors.sessions, _session, filters=SessionFilter)
 
 
-class EnrollmentDetailSerializer(EnrollmentSerializer):
-    certificate_url = serializers.CharField(allow_null=True)
+def _enrollment(zone: tzinfo | None) -> Shape:
+    return {
+        "id": Column(serializers.IntegerField(), "pk"),
+        "employee": Nested(
+            "EnrolledPerson",
+            _person("person", "full_name", employee_id=Column(serializers.CharField(), "person__employee_id")),
+        ),
+        "session": Nested(
+            "EnrolledSession",
+            {
+                "id": Column(serializers.IntegerField(), "session_id"),
+                "course": _title_of("session__course"),
+                "start_date": day_column(serializers.DateField(), "session__starts_at", zone),
+                "location": Column(serializers.CharField(), "session__location"),
+            },
+        ),
+        "status": Column(serializers.ChoiceField(choices=EnrollmentStatus.choices), "status"),
+        "score": Column(NumberField(max_digits=7, decimal_places=4, allow_null=True), "score", show=number),
+        "passed": Column(serializers.BooleanField(allow_null=True), "passed"),
+        "feedback": Column(serializers.CharField(allow_null=True), "feedback"),
+        "enrolled_at": Column(InstantField(), "enrolled_at", show=instant),
+        "completed_at": Column(InstantField(allow_null=True), "completed_at", show=instant_or_null),
+    }
+
+
+def _enrollment_detail(zone: tzinfo | None) -> Shape:
+    certificate = Column(serializers.CharField(allow_null=True), "certificate_url")
+    return {**_enrollment(zone), "certificate_url": certificate}
+
+
+ENROLLMENTS = Resource("Enrollment", selectors.enrollments, _enrollment, filters=EnrollmentFilter)
+ENROLLMENT_DETAILS = Resource("EnrollmentDetail", selectors.enrollments, _enrollment_detail)
 
 
 class CompletedEnrollmentSerializer(serializers.Serializer[Enrollment]):
@@ -169,17 +213,23 @@ class EnrolledSerializer(serializers.Serializer[Any]):
     session_available_spots = serializers.IntegerField(allow_null=True)
 
 
-class EmployeeSerializer(serializers.Serializer[Person]):
-    id = serializers.IntegerField()
-    employee_id = serializers.CharField()
-    full_name = serializers.CharField()
-    first_name = serializers.CharField()
-    last_name = serializers.CharField()
-    email = serializers.CharField(source="mail")
-    username = serializers.CharField()
-    kind = serializers.ChoiceField(choices=PersonKind.choices)
-    active = serializers.BooleanField()
-    created_at = InstantField()
+def _employee(_zone: tzinfo | None) -> Shape:
+    names = ("first_name", "last_name")
+    return {
+        "id": Column(serializers.IntegerField(), "pk"),
+        "employee_id": Column(serializers.CharField(), "employee_id"),
+        "full_name": Column(serializers.CharField(), *names, show=full_name),
+        "first_name": Column(serializers.CharField(), "first_name"),
+        "last_name": Column(serializers.CharField(), "last_name"),
+        "email": Column(serializers.CharField(), "mail"),
+        "username": Column(serializers.CharField(), "username"),
+        "kind": Column(serializers.ChoiceField(choices=PersonKind.choices), "kind"),
+        "active": Column(serializers.BooleanField(), "active"),
+        "created_at": Column(InstantField(), "created_at", show=instant),
+    }
+
+
+EMPLOYEES = Resource("Employee", people, _employee, filters=EmployeeFilter)
 
 
 # Incoming bodies.

@@ -7,15 +7,14 @@ from typing import Any, TypeVar
 from django.db.models import Model, QuerySet
 from django.http import HttpResponse
 from rest_framework.request import Request
-from rest_framework.serializers import BaseSerializer
 
 from accounts import selectors as people_selectors
 from accounts.api.bodies import StrictSerializer, read_body
 from accounts.api.endpoint import Endpoint
 from accounts.api.errors import ApiError
-from accounts.api.filters import StrictFilterSet
 from accounts.api.openapi import documented
-from accounts.api.query import read_page, read_query, with_query
+from accounts.api.query import addresses_of_pages, read_page, read_query
+from accounts.api.resource import Resource
 from accounts.errors import FieldsRefused
 from accounts.models import Person
 from accounts.services import people as people_services
@@ -25,7 +24,7 @@ from enrollments.api.dialect import TrainingDialect
 from enrollments.api.schema import envelope, listing
 from enrollments.errors import TooManyIds
 from enrollments.filters import CourseFilter, EmployeeFilter, EnrollmentFilter, SessionFilter
-from enrollments.models import Category, Course, Enrollment, EnrollmentStatus, Session
+from enrollments.models import Category, Course, EnrollmentStatus, Session
 from enrollments.services import catalogue, enrolling
 
 PAGE_SIZE, BIGGEST_PAGE = 15, 100
@@ -38,40 +37,36 @@ class TrainingEndpoint(Endpoint):
     dialect = TrainingDialect()
     page_parameters = ("page", "per_page")
 
-    def listed(
-        self,
-        filterset_class: type[StrictFilterSet[Any]],
-        rows: "QuerySet[Any]",
-        serializer: type[BaseSerializer[Any]],
-    ) -> HttpResponse:
+    def listed(self, resource: Resource[Any]) -> HttpResponse:
         """A page of the filtered rows in the family's envelope."""
-        filters = set(filterset_class.base_filters)
-        given = read_query(self.http, known=filters | set(self.page_parameters))
+        given = read_query(self.http, known={*resource.filters.base_filters, *self.page_parameters})
         page = read_page(given, size=PAGE_SIZE, max_size=BIGGEST_PAGE)
-        filtered = filterset_class(
-            {name: values for name, values in given.items() if name in filters},
-            queryset=rows,
-            organization=self.organization,
-        ).rows()
-        total = filtered.count()
-        shown = list(filtered[page.offset : page.offset + page.size]) if page.offset < total else []
+        chosen = resource.of(self.organization, resource.filters.asked(given, self.organization))
+        found, total = chosen.page(offset=page.offset, limit=page.size)
         last = max(-(-total // page.size), 1)
         meta = {
             "current_page": page.number,
             "last_page": last,
             "per_page": page.size,
             "total": total,
-            "from": page.offset + 1 if shown else None,
-            "to": page.offset + len(shown) if shown else None,
+            "from": page.offset + 1 if found.objects else None,
+            "to": page.offset + len(found.objects) if found.objects else None,
         }
+        address = addresses_of_pages(self.http)
         links = {
-            "first": with_query(self.http, page=1),
-            "last": with_query(self.http, page=last),
-            "prev": with_query(self.http, page=min(page.number - 1, last)) if page.number > 1 else None,
-            "next": with_query(self.http, page=page.number + 1) if page.number < last else None,
+            "first": address(1),
+            "last": address(last),
+            "prev": address(min(page.number - 1, last)) if page.number > 1 else None,
+            "next": address(page.number + 1) if page.number < last else None,
         }
-        data = serializer(shown, many=True, context=self.context).data
-        return self.json({"success": True, "data": data, "meta": meta, "links": links})
+        return self.json({"success": True, "data": found.objects, "meta": meta, "links": links})
+
+    def shown(self, resource: Resource[Any], pk: int, name: str) -> Any:
+        """One row as the resource shows it. Raises ApiError 404."""
+        found = resource.of(self.organization).among([pk])
+        if not found:
+            raise ApiError(404, [f"{name} not found."])
+        return found[0]
 
     @property
     def context(self) -> dict[str, Any]:
@@ -115,9 +110,9 @@ def renamed(values: Mapping[str, Any], columns: Mapping[str, str]) -> dict[str, 
 
 
 class CourseViewSet(TrainingEndpoint):
-    @documented("List courses", answers=listing(serializers.CourseSerializer), filters=CourseFilter, paged=True)
+    @documented("List courses", answers=listing(serializers.COURSES.serializer), filters=CourseFilter, paged=True)
     def list(self, request: Request) -> HttpResponse:
-        return self.listed(CourseFilter, selectors.courses(self.organization), serializers.CourseSerializer)
+        return self.listed(serializers.COURSES)
 
     @documented("Get a course", answers=envelope(serializers.CourseDetailSerializer))
     def retrieve(self, request: Request, pk: str) -> HttpResponse:
@@ -180,27 +175,26 @@ class CourseViewSet(TrainingEndpoint):
 
 
 class SessionViewSet(TrainingEndpoint):
-    @documented("List sessions", answers=listing(serializers.SessionSerializer), filters=SessionFilter, paged=True)
+    @documented("List sessions", answers=listing(serializers.SESSIONS.serializer), filters=SessionFilter, paged=True)
     def list(self, request: Request) -> HttpResponse:
-        return self.listed(SessionFilter, selectors.sessions(self.organization), serializers.SessionSerializer)
+        return self.listed(serializers.SESSIONS)
 
-    @documented("Get a session (ours)", answers=envelope(serializers.SessionSerializer))
+    @documented("Get a session (ours)", answers=envelope(serializers.SESSIONS.serializer))
     def retrieve(self, request: Request, pk: str) -> HttpResponse:
         self.no_query()
-        session = self.one(selectors.sessions(self.organization), pk, "Session")
-        return self.success(serializers.SessionSerializer(session, context=self.context).data)
+        return self.success(self.shown(serializers.SESSIONS, self.object_id(pk), "Session"))
 
     @documented(
         "Create a session (ours)",
         takes=serializers.SessionBody,
-        answers=envelope(serializers.SessionSerializer, message=True),
+        answers=envelope(serializers.SESSIONS.serializer, message=True),
         status=201,
     )
     def create(self, request: Request) -> HttpResponse:
         values = self.values(partial=False)
         with in_words_of(serializers.SessionBody.columns):
             session = catalogue.create_session(organization=self.organization, actor=self.actor, **values)
-        return self.success(self.shown(session.pk), "Session created", status=201)
+        return self.success(self.shown(serializers.SESSIONS, session.pk, "Session"), "Session created", status=201)
 
     @documented(
         "Change a session (ours)",
@@ -208,7 +202,7 @@ class SessionViewSet(TrainingEndpoint):
         "enrolled in it; a cancelled session stays cancelled.",
         takes=serializers.SessionBody,
         partial=True,
-        answers=envelope(serializers.SessionSerializer, message=True),
+        answers=envelope(serializers.SESSIONS.serializer, message=True),
     )
     def partial_update(self, request: Request, pk: str) -> HttpResponse:
         found = self.one(Session.objects.of(self.organization), pk, "Session")
@@ -217,7 +211,7 @@ class SessionViewSet(TrainingEndpoint):
             session = catalogue.update_session(
                 organization=self.organization, actor=self.actor, session_id=found.pk, changes=values
             )
-        return self.success(self.shown(session.pk), "Session updated")
+        return self.success(self.shown(serializers.SESSIONS, session.pk, "Session"), "Session updated")
 
     def values(self, *, partial: bool) -> dict[str, Any]:
         values = self.body(serializers.SessionBody, partial=partial)
@@ -231,24 +225,18 @@ class SessionViewSet(TrainingEndpoint):
             values["facilitator"] = values.pop("facilitator_id")
         return renamed(values, serializers.SessionBody.columns)
 
-    def shown(self, pk: int) -> Any:
-        session: Session = selectors.sessions(self.organization).get(pk=pk)
-        return serializers.SessionSerializer(session, context=self.context).data
-
 
 class EnrollmentViewSet(TrainingEndpoint):
     @documented(
-        "List enrollments", answers=listing(serializers.EnrollmentSerializer), filters=EnrollmentFilter, paged=True
+        "List enrollments", answers=listing(serializers.ENROLLMENTS.serializer), filters=EnrollmentFilter, paged=True
     )
     def list(self, request: Request) -> HttpResponse:
-        rows = selectors.enrollments(self.organization)
-        return self.listed(EnrollmentFilter, rows, serializers.EnrollmentSerializer)
+        return self.listed(serializers.ENROLLMENTS)
 
-    @documented("Get an enrollment (ours)", answers=envelope(serializers.EnrollmentDetailSerializer))
+    @documented("Get an enrollment (ours)", answers=envelope(serializers.ENROLLMENT_DETAILS.serializer))
     def retrieve(self, request: Request, pk: str) -> HttpResponse:
         self.no_query()
-        enrollment = self.one(selectors.enrollments(self.organization), pk, "Enrollment")
-        return self.success(self.detail_of(enrollment))
+        return self.success(self.shown(serializers.ENROLLMENT_DETAILS, self.object_id(pk), "Enrollment"))
 
     @documented(
         "Create enrollments",
@@ -294,7 +282,7 @@ class EnrollmentViewSet(TrainingEndpoint):
         "Cancel an enrollment (ours)",
         "Frees the seat. Cancelling again answers the same; a finished enrollment is a 409.",
         takes=serializers.CancelBody,
-        answers=envelope(serializers.EnrollmentDetailSerializer, message=True),
+        answers=envelope(serializers.ENROLLMENT_DETAILS.serializer, message=True),
     )
     def cancel(self, request: Request, pk: str) -> HttpResponse:
         self.no_query()
@@ -302,43 +290,39 @@ class EnrollmentViewSet(TrainingEndpoint):
         enrollment = enrolling.cancel(
             organization=self.organization, actor=self.actor, enrollment_id=self.object_id(pk)
         )
-        return self.success(self.detail_of(enrollment), "Enrollment cancelled")
-
-    def detail_of(self, enrollment: Enrollment) -> Any:
-        return serializers.EnrollmentDetailSerializer(enrollment, context=self.context).data
+        shown = self.shown(serializers.ENROLLMENT_DETAILS, enrollment.pk, "Enrollment")
+        return self.success(shown, "Enrollment cancelled")
 
 
 class EmployeeViewSet(TrainingEndpoint):
     @documented(
-        "List employees (ours)", answers=listing(serializers.EmployeeSerializer), filters=EmployeeFilter, paged=True
+        "List employees (ours)", answers=listing(serializers.EMPLOYEES.serializer), filters=EmployeeFilter, paged=True
     )
     def list(self, request: Request) -> HttpResponse:
-        rows = people_selectors.people(self.organization)
-        return self.listed(EmployeeFilter, rows, serializers.EmployeeSerializer)
+        return self.listed(serializers.EMPLOYEES)
 
-    @documented("Get an employee (ours)", answers=envelope(serializers.EmployeeSerializer))
+    @documented("Get an employee (ours)", answers=envelope(serializers.EMPLOYEES.serializer))
     def retrieve(self, request: Request, pk: str) -> HttpResponse:
         self.no_query()
-        person = self.one(people_selectors.people(self.organization), pk, "Employee")
-        return self.success(serializers.EmployeeSerializer(person).data)
+        return self.success(self.shown(serializers.EMPLOYEES, self.object_id(pk), "Employee"))
 
     @documented(
         "Create an employee (ours)",
         takes=serializers.EmployeeBody,
-        answers=envelope(serializers.EmployeeSerializer, message=True),
+        answers=envelope(serializers.EMPLOYEES.serializer, message=True),
         status=201,
     )
     def create(self, request: Request) -> HttpResponse:
         values = renamed(self.body(serializers.EmployeeBody), serializers.EmployeeBody.columns)
         with in_words_of(serializers.EmployeeBody.columns):
             person = people_services.create_person(organization=self.organization, actor=self.actor, **values)
-        return self.success(serializers.EmployeeSerializer(person).data, "Employee created", status=201)
+        return self.success(self.shown(serializers.EMPLOYEES, person.pk, "Employee"), "Employee created", status=201)
 
     @documented(
         "Change an employee (ours)",
         takes=serializers.EmployeeBody,
         partial=True,
-        answers=envelope(serializers.EmployeeSerializer, message=True),
+        answers=envelope(serializers.EMPLOYEES.serializer, message=True),
     )
     def partial_update(self, request: Request, pk: str) -> HttpResponse:
         person = self.one(people_selectors.people(self.organization), pk, "Employee")
@@ -347,4 +331,4 @@ class EmployeeViewSet(TrainingEndpoint):
             person = people_services.update_person(
                 organization=self.organization, actor=self.actor, person=person, changes=values
             )
-        return self.success(serializers.EmployeeSerializer(person).data, "Employee updated")
+        return self.success(self.shown(serializers.EMPLOYEES, person.pk, "Employee"), "Employee updated")

@@ -11,6 +11,8 @@ from accounts.actors import Actor
 from accounts.days import day_of
 from accounts.errors import FieldsRefused, PeopleInactive, PeopleUnknown
 from accounts.models import Organization, Person
+from accounts.services.inserting import insert_rows
+from accounts.services.saving import write_fields
 from accounts.transactions import write
 from enrollments.errors import (
     AlreadyEnrolled,
@@ -59,16 +61,18 @@ def seat(*, organization: Organization, actor: Actor, session: Session, ids: Seq
     now = timezone.now()
     enrollments: list[Enrollment] = []
     for start in range(0, len(ids), BATCH):
-        seated = Enrollment.objects.bulk_create(
-            Enrollment(
-                organization=organization,
-                session=session,
-                person_id=pk,
-                enrolled_at=now,
-                created_by=actor.ref,
-                updated_by=actor.ref,
-            )
-            for pk in ids[start : start + BATCH]
+        seated = insert_rows(
+            [
+                Enrollment(
+                    organization=organization,
+                    session=session,
+                    person_id=pk,
+                    enrolled_at=now,
+                    created_by=actor.ref,
+                    updated_by=actor.ref,
+                )
+                for pk in ids[start : start + BATCH]
+            ]
         )
         ledger().enrolled(organization=organization, actor=actor, enrollments=seated)
         enrollments += seated
@@ -216,7 +220,9 @@ def cancel_all(*, organization: Organization, actor: Actor, session: Session) ->
         enrollment.status = EnrollmentStatus.CANCELLED
         enrollment.cancelled_at = now
         enrollment.updated_by = actor.ref
-    Enrollment.objects.bulk_update(enrollments, ["status", "cancelled_at", "updated_by"], batch_size=500)
+    Enrollment.objects.of(organization).bulk_update(
+        enrollments, ["status", "cancelled_at", "updated_by"], batch_size=500
+    )
     if enrollments:
         ledger().cancelled(organization=organization, actor=actor, enrollments=enrollments)
     return enrollments
@@ -245,4 +251,4 @@ def _save(enrollment: Enrollment, actor: Actor, *fields: str) -> None:
         enrollment.clean_fields()
     except ValidationError as error:
         raise FieldsRefused(error.message_dict) from error
-    enrollment.save(update_fields=[*fields, "updated_by"])
+    write_fields(enrollment, [*fields, "updated_by"])

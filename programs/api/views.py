@@ -10,6 +10,7 @@ from accounts.api.endpoint import Endpoint
 from accounts.api.errors import ApiError
 from accounts.api.openapi import documented
 from accounts.api.query import shown
+from accounts.api.resource import Chunk
 from accounts.api.streaming import json_array
 from accounts.models import Person
 from programs import selectors
@@ -52,15 +53,11 @@ class SessionViewSet(ProgramsEndpoint):
     @documented("List all program sessions", answers=serializers.SessionShape(many=True))
     def list(self, request: Request) -> HttpResponseBase:
         self.no_query()
-        organization = self.organization
-        return json_array(
-            lambda after, limit: [
-                serializers.present_session(session)
-                for session in selectors.chunk_of_sessions(organization, after=after, limit=limit)
-            ],
-            key="_id",
-            chunk=SESSIONS_IN_A_CHUNK,
-        )
+        return json_array(self.chunk, chunk=SESSIONS_IN_A_CHUNK)
+
+    def chunk(self, after: str | None, limit: int) -> Chunk:
+        found = selectors.chunk_of_sessions(self.organization, after=after, limit=limit)
+        return Chunk([serializers.present_session(one) for one in found], [one.row.hex_id for one in found])
 
     @documented("Get a program session", answers=serializers.SessionShape)
     def retrieve(self, request: Request, hex_id: str) -> HttpResponse:

@@ -24,6 +24,8 @@ CODES = {
     500: "internal_error",
     503: "busy",
 }
+# Every family's rows come through here.
+STATEMENTS = "accounts.statements.Statement.run"
 # Stands for the id of the request, as the answer's own header shows it.
 THE_REQUEST_ID = "<X-Request-Id>"
 
@@ -217,8 +219,11 @@ FAMILIES = (
             Request("PATCH", f"{TRAINING}/enrollments/{{completed_enrollment}}/complete", lambda _ids: {"score": 1}),
             Said(409, ["Enrollment {completed_enrollment} is completed; only an enrolled one can be changed."]),
         ),
-        crash_of_read="enrollments.selectors.courses",
-        crash_of_write=("enrollments.selectors.sessions", Request("POST", f"{TRAINING}/sessions", session_body)),
+        crash_of_read=STATEMENTS,
+        crash_of_write=(
+            "enrollments.api.views.TrainingEndpoint.success",
+            Request("POST", f"{TRAINING}/sessions", session_body),
+        ),
         mentions=(
             Request("GET", f"{TRAINING}/sessions", query="course_id={course}"),
             Request("GET", f"{TRAINING}/enrollments", query="employee_id={person}"),
@@ -271,8 +276,8 @@ FAMILIES = (
             Request("POST", f"{RECORDS}/{{completed_record}}/attempts", lambda _ids: {"score": 80}),
             Said(409, ["Train session {completed_record} is completed; it cannot be changed."]),
         ),
-        crash_of_read="training.selectors.live_records",
-        crash_of_write=("training.selectors.live_records", PROGRESS),
+        crash_of_read=STATEMENTS,
+        crash_of_write=("training.api.train_sessions.views.TrainSessionViewSet.json", PROGRESS),
         mentions=(
             UNASSIGN,
             Request("POST", f"{RECORDS}/unassign", query="ids=[{own_record},{record}]"),
@@ -317,8 +322,8 @@ FAMILIES = (
             Request("PATCH", ASSIGNMENTS, no_keys, f"ids={{record_uuid}},{{completed_record_uuid}}&{DUE}"),
             Said(400, ["ids: Assignment {completed_record_uuid} is completed; it stays as it is."]),
         ),
-        crash_of_read="training.selectors.all_records",
-        crash_of_write=("training.api.assignments.serializers.present_assignment", MOVE),
+        crash_of_read=STATEMENTS,
+        crash_of_write=("training.api.assignments.views.AssignmentViewSet.json", MOVE),
         mentions=(
             Request("GET", STREAM, query=f"{LONG_AGO}&courseIds={{course_uuid}}"),
             Request("GET", STREAM, query=f"{LONG_AGO}&learnerIds=user-{{colleague}}"),

@@ -17,6 +17,7 @@ from tests.conftest import Api
 from tests.contracts.oracle import ALIASES, EXAMPLES, LISTINGS, Listing, random_world, undone
 from tests.contracts.records import Record, enrollment_row, session_row, write_records
 from training.filters import TrainSessionFilter
+from training.selectors import live_records
 
 VALUES = 4  # Tried on each random world: writing one costs more than asking.
 
@@ -168,6 +169,22 @@ def test_a_blank_value_means_not_given(listing: Listing, api: Api, organization:
     assert listing.shown(api, dict.fromkeys(names, "")) == everything
     assert listing.shown(api, dict.fromkeys(names, " \t ")) == everything
     assert api.get(f"{listing.path}?{names[0]}=&{names[0]}=%20").status_code == 200
+
+
+def test_a_filter_set_by_itself_keeps_what_the_list_shows(api: Api, organization: Organization) -> None:
+    """Lists put conditions together without its form; the declaration means the same either way."""
+    write_records([Record(organization, title=f"Title {number}") for number in range(4)])
+    rows = live_records(organization)
+    for given_values, kept in (
+        ({"course_code_or_course_name_cont": ["title 2"]}, 1),
+        ({"course_code_or_course_name_cont": ["title"], "score_eq": ["0"]}, 4),
+        ({"score_eq": ["101"]}, 0),
+        ({"status_eq": ["Assigned"], "complete_by_eq": ["2015-01-01"]}, 0),
+    ):
+        form = TrainSessionFilter(given_values, queryset=rows, organization=organization)
+        shown = LISTINGS["train_sessions"].shown(api, {name: value for name, [value] in given_values.items()})
+        assert (sorted(row.pk for row in form.qs), len(shown)) == (sorted(shown), kept)
+    assert not TrainSessionFilter({"score_eq": ["x"]}, queryset=rows, organization=organization).is_valid()
 
 
 # The names.

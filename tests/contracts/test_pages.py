@@ -14,11 +14,11 @@ from pytest_django import Settings
 
 from accounts.api import streaming
 from accounts.models import Organization, Person
+from accounts.statements import Statement
 from tests.conftest import Api, body_of
 from tests.contracts.oracle import EXAMPLES, LISTINGS, Listing, World, folded, json_of, make_train_sessions, undone
 from tests.contracts.records import Record, person_row, write_records
 from tests.factories import OrganizationFactory
-from training import selectors
 
 EVERY_LIST = pytest.mark.parametrize("listing", LISTINGS.values(), ids=LISTINGS)
 
@@ -162,7 +162,7 @@ def test_a_list_that_fails_after_its_first_chunk_breaks_off(
     write_records([Record(organization)] * 3)
     monkeypatch.setattr(streaming, "CHUNK", 2)
     response = api.get("/api/train_sessions")
-    monkeypatch.setattr(selectors, "newest_first", raises(RuntimeError("the second chunk")))
+    monkeypatch.setattr(Statement, "run", raises(RuntimeError("the second chunk")))
     with pytest.raises(RuntimeError, match="the second chunk"):
         body_of(response)
 

@@ -104,7 +104,8 @@ def database(folder: Path) -> Iterator[dict[str, str]]:
     with psycopg.connect(urlunsplit(urlsplit(url)._replace(path="/postgres")), autocommit=True) as admin:
         admin.execute(f"CREATE DATABASE {name}")
         try:
-            yield {"DATABASE_URL": urlunsplit(urlsplit(url)._replace(path=f"/{name}"))}
+            pooler = os.environ.get("DATABASE_POOLER", "none")
+            yield {"DATABASE_URL": urlunsplit(urlsplit(url)._replace(path=f"/{name}")), "DATABASE_POOLER": pooler}
         finally:
             admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
 

@@ -9,14 +9,15 @@ from typing import Any
 
 import pytest
 from django.db import connection
-from django.db.models import QuerySet
 from django.test.utils import CaptureQueriesContext
 
+from accounts.api.resource import Selection
 from accounts.models import Organization, Person
 from enrollments.models import Category, Course
 from tests.factories import CourseFactory, OrganizationFactory
 from tests.training.feed import MICROSECOND, NOON
 from training import selectors
+from training.api.assignments.serializers import ASSIGNMENTS
 from training.filters import AssignmentFilter
 from training.models import State, TrainSession
 from training.selectors import Position
@@ -107,26 +108,30 @@ def values_of(organization: Organization) -> dict[str, list[str]]:
     }
 
 
-def rows_of(ledger: Ledger, chosen: tuple[str, ...]) -> QuerySet[TrainSession]:
-    return AssignmentFilter(
-        {name: ledger.values[name] for name in chosen},
-        queryset=selectors.all_records(ledger.organization),
-        organization=ledger.organization,
-    ).rows()
+def rows_of(ledger: Ledger, chosen: tuple[str, ...]) -> Selection:
+    given = {name: ledger.values[name] for name in chosen}
+    return ASSIGNMENTS.of(ledger.organization, AssignmentFilter.asked(given, ledger.organization))
 
 
-def plan_of_page(rows: QuerySet[TrainSession], behind: Position, *, window: bool) -> dict[str, Any]:
+def plan_of_page(rows: Selection, behind: Position, *, window: bool) -> dict[str, Any]:
     """How the statement that the feed sends is carried out, measured."""
     before = NOON + timedelta(days=30) if window else None
-    with CaptureQueriesContext(connection) as sent:
-        selectors.changes(rows, behind=behind, before=before, limit=PAGE)
-    [query] = sent.captured_queries
-    return explain(query["sql"])
+    arrange = selectors.changes_before if window else selectors.changes
+    sent: list[tuple[str, Any]] = []
+
+    def noted(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:  # noqa: FBT001 - Django's signature
+        sent.append((sql, params))
+        return execute(sql, params, many, context)
+
+    with connection.execute_wrapper(noted):
+        rows.arranged(arrange, limit=PAGE, at=behind.at, pk=behind.pk, before=before)
+    [(sql, params)] = sent
+    return explain(sql, params)
 
 
-def explain(sql: str) -> dict[str, Any]:
+def explain(sql: str, params: Any = None) -> dict[str, Any]:
     with connection.cursor() as cursor:
-        cursor.execute(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {sql}")
+        cursor.execute(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {sql}", params)
         [[[found]]] = cursor.fetchall()
     plan: dict[str, Any] = found["Plan"]
     return plan
@@ -178,8 +183,9 @@ def test_deep_page_costs_what_the_first_costs(ledger: Ledger, chosen: tuple[str,
     count = rows.count()
     positions = [Position(NOON - MICROSECOND)]
     for share in (0.3, 0.6, 0.9):
-        last = rows.order_by("updated_at", "pk")[int((count - PAGE) * share)]
-        positions.append(Position(last.updated_at, last.pk))
+        place = int((count - PAGE) * share)
+        last = rows.arranged(selectors.changes, limit=1, offset=place, at=positions[0].at, pk=0)
+        positions.append(Position(last.objects[0].updatedAtTime, last.keys[0]))
     measured = []
     for behind in positions:
         plan = plan_of_page(rows, behind, window=False)

@@ -13,8 +13,10 @@ from django.utils import timezone
 
 from accounts.actors import Actor
 from accounts.days import certificate_last_day, day_of, day_start
-from accounts.models import Organization
-from accounts.services.inserting import insert_columns
+from accounts.errors import PeopleInactive
+from accounts.models import Organization, Person
+from accounts.services.inserting import insert_columns, insert_rows
+from accounts.statements import Slot
 from accounts.transactions import clock, lock_ledger, write
 from enrollments.errors import NotEnoughUnits
 from enrollments.models import Course, Enrollment
@@ -89,10 +91,20 @@ class LedgerWriter:
         return rows.filter(person_id__in={pair[0] for pair in pairs}, course_id__in={pair[1] for pair in pairs})
 
     def open_where_owed(self, openings: Sequence[Opening]) -> list[TrainSession]:
-        """Open those for which the person has neither an open record nor a valid completed one."""
+        """Open those for which the person has neither an open record nor a valid completed one.
+
+        For callers who looked at the people before the ledger was locked: whoever was made inactive meanwhile (which
+        takes this lock, too) would keep what is opened now. Raises PeopleInactive, NotEnoughUnits.
+        """
+        self._refuse_inactive({opening.person_id for opening in openings})
         pairs = {opening.pair for opening in openings}
         settled = set(self.open_records(pairs)) | self.validly_completed(pairs)
         return self.open([opening for opening in openings if opening.pair not in settled])
+
+    def _refuse_inactive(self, person_ids: Collection[int]) -> None:
+        people = Person.objects.of(self.organization).filter(pk__in=person_ids, active=False)
+        if inactive := list(people.order_by("pk").values_list("pk", flat=True)):
+            raise PeopleInactive(inactive)
 
     def open(self, openings: Sequence[Opening]) -> list[TrainSession]:
         """Open records, none of which is open yet. A course that uses units takes the free ones that expire first.
@@ -100,7 +112,7 @@ class LedgerWriter:
         Raises NotEnoughUnits.
         """
         units = self._take_units(openings)
-        return TrainSession.objects.bulk_create(
+        return insert_rows(
             [
                 TrainSession(
                     organization=self.organization,
@@ -118,8 +130,7 @@ class LedgerWriter:
                     updated_by=self.actor.ref,
                 )
                 for opening in openings
-            ],
-            batch_size=1000,
+            ]
         )
 
     def _take_units(self, openings: Sequence[Opening]) -> dict[Pair, Unit]:
@@ -274,7 +285,7 @@ class LedgerWriter:
             updated_by=self.actor.ref,
         )
         holding = [TrainSession(pk=pk, unit_id=unit) for pk, unit in units.items() if unit is not None]
-        TrainSession.objects.bulk_update(holding, ["unit"], batch_size=200)
+        self.records.bulk_update(holding, ["unit"], batch_size=200)
 
     def mark_overdue(self) -> int:
         """Record that due instants have passed. Returns how many records fell due."""
@@ -282,7 +293,7 @@ class LedgerWriter:
         return due.update(overdue=True, updated_at=self.stamp, updated_by=self.actor.ref)
 
 
-def falling_due(organization: Organization, now: datetime) -> TrainSessionQuerySet:
+def falling_due(organization: Organization | Slot, now: datetime | Slot) -> TrainSessionQuerySet:
     """Open records whose due instant has passed without that having been recorded."""
     return TrainSession.objects.of(organization).open().filter(overdue=False, due_at__lte=now)
 

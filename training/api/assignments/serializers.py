@@ -1,15 +1,18 @@
 """The Training Assignments API's shapes: keys that do not apply are absent."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
+from decimal import Decimal
 from typing import Any
 
 from drf_spectacular.utils import extend_schema_serializer, inline_serializer
 from rest_framework import serializers
 
 from accounts.api.rendering import number
+from accounts.api.resource import Column, Nested, Resource, Shape
 from accounts.models import Person, PersonKind
 from enrollments.models import Course, CourseStatus
-from training.filters import ASSIGNMENT_STATUSES
+from training import selectors
+from training.filters import ASSIGNMENT_STATUSES, AssignmentFilter, TrainingCourseFilter
 from training.models import State, TrainSession
 
 STATUS_OF = {str(state): word for word, states in ASSIGNMENT_STATUSES.items() for state in states}
@@ -20,35 +23,22 @@ def rfc3339(value: datetime) -> str:
     return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
-class AssignedCourse(serializers.Serializer[Course]):
-    id = serializers.UUIDField()
-    revisionId = serializers.UUIDField()
-
-
-class LearnerReference(serializers.Serializer[Person]):
-    id = serializers.RegexField(r"^(driver|user)-[0-9]+$")
-    type = serializers.ChoiceField(choices=PersonKind.values)
-
-
-class AssignmentSerializer(serializers.Serializer[TrainSession]):
-    """The shape that `present_assignment` makes (a test holds it to this)."""
-
-    id = serializers.UUIDField()
-    course = AssignedCourse()
-    learner = LearnerReference()
-    status = serializers.ChoiceField(choices=list(ASSIGNMENT_STATUSES))
-    createdAtTime = serializers.DateTimeField()
-    createdById = serializers.CharField()
-    updatedAtTime = serializers.DateTimeField()
-    updatedById = serializers.CharField()
-    durationMinutes = serializers.IntegerField(min_value=0)
-    startedAtTime = serializers.DateTimeField(required=False)
-    completedAtTime = serializers.DateTimeField(required=False)
-    dueAtTime = serializers.DateTimeField(required=False)
-    deletedAtTime = serializers.DateTimeField(required=False)
-    isOverdue = serializers.BooleanField(required=False)
-    isCompletedLate = serializers.BooleanField(required=False)
-    scorePercent = serializers.FloatField(required=False, min_value=0, max_value=100)
+_COURSE = Nested(
+    "AssignedCourse",
+    {
+        "id": Column(serializers.UUIDField(), "course__uuid"),
+        "revisionId": Column(serializers.UUIDField(), "course__revision"),
+    },
+)
+_LEARNER = Nested(
+    "LearnerReference",
+    {
+        "id": Column(
+            serializers.RegexField(r"^(driver|user)-[0-9]+$"), "person__kind", "person_id", show="{}-{}".format
+        ),
+        "type": Column(serializers.ChoiceField(choices=PersonKind.values), "person__kind"),
+    },
+)
 
 
 def _course(course: Course) -> dict[str, Any]:
@@ -63,40 +53,59 @@ def learner_id(person: Person) -> str:
     return f"{person.kind}-{person.pk}"
 
 
-def present_assignment(record: TrainSession) -> dict[str, Any]:
-    completed = record.state == State.COMPLETED
-    shown: dict[str, Any] = {
-        "id": record.uuid,
-        "course": _course(record.course),
-        "learner": _learner(record.person),
-        "status": STATUS_OF[record.state],
-        "createdAtTime": rfc3339(record.created_at),
-        "createdById": record.created_by,
-        "updatedAtTime": rfc3339(record.updated_at),
-        "updatedById": record.updated_by,
-        "durationMinutes": int(record.time_spent * 60),
+def _assignment(_zone: tzinfo | None) -> Shape:
+    absent = serializers.DateTimeField(required=False)
+    return {
+        "id": Column(serializers.UUIDField(), "uuid"),
+        "course": _COURSE,
+        "learner": _LEARNER,
+        "status": Column(
+            serializers.ChoiceField(choices=list(ASSIGNMENT_STATUSES)), "state", show=STATUS_OF.__getitem__
+        ),
+        "createdAtTime": Column(serializers.DateTimeField(), "created_at"),
+        "createdById": Column(serializers.CharField(), "created_by"),
+        "updatedAtTime": Column(serializers.DateTimeField(), "updated_at"),
+        "updatedById": Column(serializers.CharField(), "updated_by"),
+        "durationMinutes": Column(serializers.IntegerField(min_value=0), "time_spent", show=_minutes),
+        "startedAtTime": Column(absent, "state", "started_at", show=_begun),
+        "completedAtTime": Column(absent, "completed_at"),
+        "dueAtTime": Column(absent, "due_at"),
+        "deletedAtTime": Column(absent, "unassigned_at"),
+        "isOverdue": Column(serializers.BooleanField(required=False), "state", "due_at", "overdue", show=_overdue),
+        "isCompletedLate": Column(serializers.BooleanField(required=False), "due_at", "completed_at", show=_late),
+        "scorePercent": Column(
+            serializers.FloatField(required=False, min_value=0, max_value=100), "state", "score", show=_final_score
+        ),
     }
-    if record.state != State.ASSIGNED and record.started_at is not None:
-        shown["startedAtTime"] = rfc3339(record.started_at)
-    if record.completed_at is not None:
-        shown["completedAtTime"] = rfc3339(record.completed_at)
-    if record.due_at is not None:
-        shown["dueAtTime"] = rfc3339(record.due_at)
-    if record.unassigned_at is not None:
-        shown["deletedAtTime"] = rfc3339(record.unassigned_at)
-    if record.due_at is not None and not completed:
-        shown["isOverdue"] = record.overdue
-    if record.due_at is not None and record.completed_at is not None:
-        shown["isCompletedLate"] = record.completed_at > record.due_at
-    if completed and record.score is not None:
-        shown["scorePercent"] = number(record.score)
-    return shown
+
+
+def _minutes(hours: Decimal) -> int:
+    return int(hours * 60)
+
+
+def _begun(state: str, started_at: datetime | None) -> datetime | None:
+    return None if state == State.ASSIGNED else started_at
+
+
+def _overdue(state: str, due_at: datetime | None, overdue: bool) -> bool | None:  # noqa: FBT001 - a column's value
+    return None if due_at is None or state == State.COMPLETED else overdue
+
+
+def _late(due_at: datetime | None, completed_at: datetime | None) -> bool | None:
+    return None if due_at is None or completed_at is None else completed_at > due_at
+
+
+def _final_score(state: str, score: Decimal | None) -> int | float | None:
+    return number(score) if state == State.COMPLETED else None
+
+
+ASSIGNMENTS = Resource("Assignment", selectors.all_records, _assignment, filters=AssignmentFilter)
 
 
 class CreatedAssignmentSerializer(serializers.Serializer[TrainSession]):
     id = serializers.UUIDField()
-    course = AssignedCourse()
-    learner = LearnerReference()
+    course = _COURSE.serializer()()
+    learner = _LEARNER.serializer()()
     createdAtTime = serializers.DateTimeField()
     createdById = serializers.CharField()
     dueAtTime = serializers.DateTimeField(required=False)
@@ -116,32 +125,27 @@ def present_created(record: TrainSession, person: Person, *, existing: bool) -> 
     }
 
 
-class CategorySerializer(serializers.Serializer[Any]):
-    id = serializers.UUIDField()
-    name = serializers.CharField()
-
-
-class TrainingCourseSerializer(serializers.Serializer[Course]):
-    id = serializers.UUIDField()
-    revisionId = serializers.UUIDField()
-    title = serializers.CharField()
-    description = serializers.CharField(required=False)
-    status = serializers.ChoiceField(choices=CourseStatus.values)
-    category = CategorySerializer()
-    estimatedTimeToCompleteMinutes = serializers.IntegerField(min_value=0)
-
-
-def present_course(course: Course) -> dict[str, Any]:
-    description = {"description": course.description} if course.description else {}
+def _training_course(_zone: tzinfo | None) -> Shape:
     return {
-        "id": course.uuid,
-        "revisionId": course.revision,
-        "title": course.title,
-        **description,
-        "status": course.status,
-        "category": {"id": course.category.uuid, "name": course.category.name},
-        "estimatedTimeToCompleteMinutes": int(course.duration_hours * 60),
+        "id": Column(serializers.UUIDField(), "uuid"),
+        "revisionId": Column(serializers.UUIDField(), "revision"),
+        "title": Column(serializers.CharField(), "title"),
+        "description": Column(serializers.CharField(required=False), "description", show=lambda text: text or None),
+        "status": Column(serializers.ChoiceField(choices=CourseStatus.values), "status"),
+        "category": Nested(
+            "Category",
+            {
+                "id": Column(serializers.UUIDField(), "category__uuid"),
+                "name": Column(serializers.CharField(), "category__name"),
+            },
+        ),
+        "estimatedTimeToCompleteMinutes": Column(
+            serializers.IntegerField(min_value=0), "duration_hours", show=_minutes
+        ),
     }
+
+
+COURSES = Resource("TrainingCourse", selectors.courses, _training_course, filters=TrainingCourseFilter)
 
 
 class Pagination(serializers.Serializer[Any]):
@@ -151,12 +155,12 @@ class Pagination(serializers.Serializer[Any]):
 
 # `data` is a word of DRF's, so these cannot be classes.
 AssignmentPage = inline_serializer(
-    "AssignmentPage", {"data": AssignmentSerializer(many=True), "pagination": Pagination()}
+    "AssignmentPage", {"data": ASSIGNMENTS.serializer(many=True), "pagination": Pagination()}
 )
 TrainingCoursePage = inline_serializer(
-    "TrainingCoursePage", {"data": TrainingCourseSerializer(many=True), "pagination": Pagination()}
+    "TrainingCoursePage", {"data": COURSES.serializer(many=True), "pagination": Pagination()}
 )
 # One page, though an action named `list` answers it.
 extend_schema_serializer(many=False)(type(TrainingCoursePage))
-AssignmentsAnswer = inline_serializer("Assignments", {"data": AssignmentSerializer(many=True)})
+AssignmentsAnswer = inline_serializer("Assignments", {"data": ASSIGNMENTS.serializer(many=True)})
 CreatedAssignmentsAnswer = inline_serializer("CreatedAssignments", {"data": CreatedAssignmentSerializer(many=True)})

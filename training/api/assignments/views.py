@@ -18,6 +18,7 @@ from accounts.api.errors import ApiError
 from accounts.api.filters import read_instant, read_uuid
 from accounts.api.openapi import documented
 from accounts.api.query import Given, read_query, shown
+from accounts.api.resource import Chunk, Selection
 from accounts.errors import PeopleInactive
 from accounts.models import Person
 from accounts.scopes import Scope
@@ -26,6 +27,7 @@ from training import selectors
 from training.api.assignments import serializers
 from training.api.assignments.cursor import fingerprint, instant_of, read_cursor, write_cursor
 from training.api.assignments.dialect import AssignmentsDialect
+from training.api.assignments.serializers import ASSIGNMENTS, COURSES
 from training.errors import CourseNotAssignable, RecordsNotOpen
 from training.filters import AssignmentFilter, TrainingCourseFilter, read_learner
 from training.models import TrainSession
@@ -110,14 +112,9 @@ class FeedViewSet(AssignmentsEndpoint):
         given = read_query(
             self.http, known=filters | {"after", "startTime", "endTime"}, repeatable=AssignmentFilter.repeatable()
         )
-        chosen = AssignmentFilter(
-            {name: values for name, values in given.items() if name in filters},
-            queryset=selectors.all_records(self.organization),
-            organization=self.organization,
-        )
-        rows = chosen.rows()
+        conditions = AssignmentFilter.asked(given, self.organization)
         start, end = instant_in(given, "startTime"), instant_in(given, "endTime")
-        tied_to = fingerprint(self.organization, {**chosen.conditions(), "endTime": end})
+        tied_to = fingerprint(self.organization, {**conditions.canonical, "endTime": end})
         if "after" in given:
             at, pk = read_cursor("feed", given["after"][0], tied_to)
             behind = Position(instant_of(at), int(str(pk)))
@@ -126,22 +123,27 @@ class FeedViewSet(AssignmentsEndpoint):
             if end is not None and end < behind.at:
                 raise ApiError.bad_query({"endTime": ["It lies before startTime, which is now unless it is given."]})
         records.mark_overdue(organization=self.organization, actor=Actor.system())
-        return self.changes(rows, behind, end, tied_to)
+        return self.changes(ASSIGNMENTS.of(self.organization, conditions), behind, end, tied_to)
 
-    def changes(self, rows: "Any", behind: Position, end: datetime | None, tied_to: str) -> HttpResponse:
+    def changes(self, chosen: Selection, behind: Position, end: datetime | None, tied_to: str) -> HttpResponse:
         size = settings.FEED_PAGE_SIZE
-        found = selectors.changes(rows, behind=behind, before=end, limit=size + 1)
+        found = self.next(chosen, behind, end)
         over = False
-        if end is not None and len(found) <= size:
+        if end is not None and len(found.keys) <= size:
             # Before the window is called complete, whoever is about to commit in it is waited for, and read.
             over = selectors.window_is_over(self.organization, end)
-            found = selectors.changes(rows, behind=behind, before=end, limit=size + 1)
-        page = found[:size]
+            found = self.next(chosen, behind, end)
+        page = found.objects[:size]
         if page:
-            behind = Position(page[-1].updated_at, page[-1].pk)
-        more = len(found) > size or not over
+            behind = Position(page[-1].updatedAtTime, found.keys[len(page) - 1])
+        more = len(found.keys) > size or not over
         cursor = write_cursor("feed", tied_to, [behind.at.isoformat(), behind.pk]) if more else ""
-        return self.page([serializers.present_assignment(record) for record in page], cursor, more=more)
+        return self.page(page, cursor, more=more)
+
+    def next(self, chosen: Selection, behind: Position, end: datetime | None) -> Chunk:
+        """The changes of a page, and one more if there is one."""
+        arrange = selectors.changes if end is None else selectors.changes_before
+        return chosen.arranged(arrange, limit=settings.FEED_PAGE_SIZE + 1, at=behind.at, pk=behind.pk, before=end)
 
 
 class AssignmentViewSet(AssignmentsEndpoint):
@@ -200,7 +202,7 @@ class AssignmentViewSet(AssignmentsEndpoint):
                 record_ids=[record.pk for record in found.values()],
                 due_at=instant_in(given, "dueAtTime"),
             )
-        return self.json({"data": [serializers.present_assignment(record) for record in changed]})
+        return self.json({"data": ASSIGNMENTS.of(self.organization).among([record.pk for record in changed])})
 
     @documented(
         "Delete training assignments",
@@ -269,16 +271,11 @@ class TrainingCourseViewSet(AssignmentsEndpoint):
     def list(self, request: Request) -> HttpResponse:
         filters = set(TrainingCourseFilter.base_filters)
         given = read_query(self.http, known=filters | {"after"}, repeatable=TrainingCourseFilter.repeatable())
-        chosen = TrainingCourseFilter(
-            {name: values for name, values in given.items() if name in filters},
-            queryset=Course.objects.of(self.organization),
-            organization=self.organization,
-        )
-        rows = chosen.rows()
-        tied_to = fingerprint(self.organization, chosen.conditions())
-        behind = int(str(read_cursor("courses", given["after"][0], tied_to)[0])) if "after" in given else 0
-        found = selectors.courses_behind(rows, behind=behind, limit=settings.FEED_PAGE_SIZE + 1)
-        page = found[: settings.FEED_PAGE_SIZE]
-        more = len(found) > len(page)
-        cursor = write_cursor("courses", tied_to, [page[-1].pk]) if more else ""
-        return self.page([serializers.present_course(course) for course in page], cursor, more=more)
+        conditions = TrainingCourseFilter.asked(given, self.organization)
+        tied_to = fingerprint(self.organization, conditions.canonical)
+        behind = int(str(read_cursor("courses", given["after"][0], tied_to)[0])) if "after" in given else None
+        size = settings.FEED_PAGE_SIZE
+        found = COURSES.of(self.organization, conditions).chunk(behind, size + 1)
+        more = len(found.keys) > size
+        cursor = write_cursor("courses", tied_to, [found.keys[size - 1]]) if more else ""
+        return self.page(found.objects[:size], cursor, more=more)

@@ -1,60 +1,57 @@
-"""The Train Sessions API's shapes: document b's keys, in its order."""
+"""The Train Sessions API's shapes."""
 
-from collections.abc import Sequence
 from datetime import tzinfo
 from decimal import Decimal
-from math import floor
+from functools import lru_cache
 from typing import Any
 
+from django.db.models import IntegerField, OuterRef, Subquery, Value
+from django.db.models.functions import Cast, Coalesce, Concat, Floor
 from rest_framework import serializers
 
 from accounts.api.bodies import StrictSerializer
 from accounts.api.fields import IdField, ShortListField
-from accounts.days import day_of
-from training.filters import STATUSES
-from training.models import TrainSession
+from accounts.api.resource import Column, Resource, Shape, day_column
+from accounts.models import Person
+from enrollments.models import Course
+from training import selectors
+from training.filters import STATUSES, TrainSessionFilter
 
 WORD_OF = {str(state): word for word, state in STATUSES.items()}
 SCORE: dict[str, Any] = {"max_digits": 7, "decimal_places": 4, "min_value": 0, "max_value": 100}
+# Looked up for the rows that are shown, where a join would be made for all that are sorted.
+COURSE_CODE = Subquery(Course.objects.of(OuterRef("organization")).filter(pk=OuterRef("course")).values("code"))
+FULL_NAME = Subquery(
+    Person.objects.of(OuterRef("organization"))
+    .filter(pk=OuterRef("person"))
+    .values(name=Concat("first_name", Value(" "), "last_name"))
+)
+# The whole number below, 0 until scored.
+SHOWN_SCORE = Cast(Floor(Coalesce("score", Value(Decimal(0)))), IntegerField())
 HOURS: dict[str, Any] = {"max_digits": 9, "decimal_places": 2, "min_value": 0}
 
 
-class TrainSessionSerializer(serializers.Serializer[TrainSession]):
-    """One record, from a row of `selectors.ROW_COLUMNS`: lists are long, so rows are presented without model
-    instances or field objects, and these fields are the shape's declaration (a test holds `present` to it).
-    """
-
-    id = serializers.IntegerField()
-    course_code = serializers.CharField()
-    score = serializers.IntegerField(min_value=0, max_value=100)
-    percent_complete = serializers.IntegerField(min_value=0, max_value=100)
-    failed_attempts = serializers.IntegerField(min_value=0)
-    status = serializers.ChoiceField(choices=list(STATUSES))
-    cert_expiry = serializers.DateField(allow_null=True)
-    completion_date = serializers.DateField(allow_null=True)
-    complete_by = serializers.DateField(allow_null=True)
-    full_name = serializers.CharField()
-    time_spent = serializers.RegexField(r"^[0-9]+\.[0-9]+$")
-
-
-def present(row: Sequence[Any], zone: tzinfo) -> dict[str, Any]:
-    """A row of `selectors.ROW_COLUMNS` as it is shown. Days are days of the organization's time zone."""
-    pk, code, score, percent, failed, state, cert_expiry, completed_at, due_at, first_name, last_name, time_spent = row
+def _shape(zone: tzinfo | None) -> Shape:
     return {
-        "id": pk,
-        "course_code": code,
-        "score": 0 if score is None else floor(score),
-        "percent_complete": percent,
-        "failed_attempts": failed,
-        "status": WORD_OF[state],
-        "cert_expiry": cert_expiry,
-        "completion_date": None if completed_at is None else day_of(completed_at, zone),
-        "complete_by": None if due_at is None else day_of(due_at, zone),
-        "full_name": f"{first_name} {last_name}".strip(),
-        "time_spent": hours(time_spent),
+        "id": Column(serializers.IntegerField(), "pk"),
+        "course_code": Column(serializers.CharField(), COURSE_CODE),
+        "score": Column(serializers.IntegerField(min_value=0, max_value=100), SHOWN_SCORE),
+        "percent_complete": Column(serializers.IntegerField(min_value=0, max_value=100), "percent"),
+        "failed_attempts": Column(serializers.IntegerField(min_value=0), "failed_attempts"),
+        "status": Column(serializers.ChoiceField(choices=list(STATUSES)), "state", show=WORD_OF.__getitem__),
+        "cert_expiry": Column(serializers.DateField(allow_null=True), "cert_expiry"),
+        "completion_date": day_column(serializers.DateField(allow_null=True), "completed_at", zone),
+        "complete_by": day_column(serializers.DateField(allow_null=True), "due_at", zone),
+        "full_name": Column(serializers.CharField(), FULL_NAME, show=str.strip),
+        "time_spent": Column(serializers.RegexField(r"^[0-9]+\.[0-9]+$"), "time_spent", show=hours),
     }
 
 
+# Document b's keys, in its order.
+TRAIN_SESSIONS = Resource("TrainSession", selectors.live_records, _shape, filters=TrainSessionFilter, descending=True)
+
+
+@lru_cache(maxsize=1000)
 def hours(value: Decimal) -> str:
     """`0.0`, `1.5`, `1.25`: as short as it goes, with at least one decimal."""
     text = f"{value:.2f}"

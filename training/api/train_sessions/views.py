@@ -3,7 +3,6 @@
 import re
 from typing import Any
 
-from django.db.models import QuerySet
 from django.http import HttpResponse, HttpResponseBase
 from drf_spectacular.utils import OpenApiParameter
 from rest_framework.request import Request
@@ -12,23 +11,24 @@ from accounts.api.bodies import FORMS, media_type, read_body, read_json
 from accounts.api.endpoint import Endpoint
 from accounts.api.errors import ApiError
 from accounts.api.openapi import documented, page_parameters
-from accounts.api.query import Given, read_page, read_query, shown, with_query
+from accounts.api.query import Given, addresses_of_pages, read_page, read_query, shown
+from accounts.api.resource import Selection
 from accounts.api.streaming import json_array
 from enrollments.errors import TooManyIds
 from training import selectors
 from training.api.train_sessions import serializers
 from training.api.train_sessions.dialect import TrainSessionsDialect
+from training.api.train_sessions.serializers import TRAIN_SESSIONS
 from training.errors import RecordUnknown
 from training.filters import TrainSessionFilter
-from training.models import TrainSession
 from training.services import records
 
 PAGE_SIZE, BIGGEST_PAGE = 64, 1000
 IDS_IN_A_CALL = 1000
 PAGING = ("page", "per_page")
 SORT = re.compile(rf"(?P<key>{'|'.join(selectors.SORT_KEYS)})(?: (?P<direction>asc|desc))?")
+NEWEST_FIRST = selectors.SortedBy("id", descending=True)
 Ids = list[int]
-Shown = list[dict[str, Any]]
 IDS_ALIASES = {"ids[]": "ids"}
 
 
@@ -39,7 +39,7 @@ class TrainSessionViewSet(Endpoint):
         "List train sessions",
         "The complete list, newest first, unless `page` or `per_page` is given. Filters combine with AND. `_gt` and "
         "`_lt` are inclusive. Days are days of the organization's time zone.",
-        answers=serializers.TrainSessionSerializer(many=True),
+        answers=TRAIN_SESSIONS.serializer(many=True),
         filters=TrainSessionFilter,
         parameters=[
             *page_parameters(biggest=BIGGEST_PAGE, size=None),
@@ -53,55 +53,44 @@ class TrainSessionViewSet(Endpoint):
     def list(self, request: Request) -> HttpResponseBase:
         filters = set(TrainSessionFilter.base_filters)
         given = read_query(self.http, known=filters | {*PAGING, "s"}, aliases=TrainSessionFilter.aliases)
-        rows = TrainSessionFilter(
-            {name: values for name, values in given.items() if name in filters},
-            queryset=selectors.live_records(self.organization),
-            organization=self.organization,
-        ).rows()
+        chosen = TRAIN_SESSIONS.of(self.organization, TrainSessionFilter.asked(given, self.organization))
         if any(name in given for name in PAGING):
-            return self.page(rows, given)
+            return self.page(chosen, given)
         if "s" in given:
             raise ApiError.bad_query({"s": ["Sorts paged requests only. Give page or per_page too."]})
-        return json_array(lambda after, limit: self.presented(selectors.newest_first(rows, after=after, limit=limit)))
+        return json_array(chosen.chunk)
 
-    def page(self, rows: "QuerySet[TrainSession]", given: Given) -> HttpResponse:
+    def page(self, chosen: Selection, given: Given) -> HttpResponse:
         page = read_page(given, size=PAGE_SIZE, max_size=BIGGEST_PAGE)
-        key, descending = self.sort_of(given)
-        ordered = selectors.sorted_by(rows, key, descending=descending)
-        total = rows.count()
-        shown_rows = self.presented(ordered[page.offset : page.offset + page.size]) if page.offset < total else []
+        found, total = chosen.page(offset=page.offset, limit=page.size, arrange=self.order_of(given))
         last = max(-(-total // page.size), 1)
         numbers = {"first": 1, "prev": min(page.number - 1, last), "last": last, "next": page.number + 1}
         applies = {"first": True, "prev": page.number > 1, "last": True, "next": page.number < last}
-        links = [
-            f'<{with_query(self.http, page=number)}>; rel="{rel}"' for rel, number in numbers.items() if applies[rel]
-        ]
-        response = self.json(shown_rows)
+        address = addresses_of_pages(self.http)
+        links = [f'<{address(number)}>; rel="{rel}"' for rel, number in numbers.items() if applies[rel]]
+        response = self.json(found.objects)
         response["Link"] = ", ".join(links)
         response["Total"] = str(total)
         response["Per-Page"] = str(page.size)
         return response
 
-    def sort_of(self, given: Given) -> tuple[str, bool]:
-        """The key, and whether it descends."""
+    def order_of(self, given: Given) -> selectors.SortedBy | None:
+        """None: as the list is."""
         text = given.get("s", ["id desc"])[0]
         match = SORT.fullmatch(text)
         if match is None:
             keys = ", ".join(selectors.SORT_KEYS)
             raise ApiError.bad_query({"s": [f"{shown(text)!r} is not accepted. Give one of {keys}; then asc or desc."]})
-        return match["key"], match["direction"] == "desc"
-
-    def presented(self, rows: "QuerySet[TrainSession]") -> Shown:
-        zone = self.organization.zone
-        return [serializers.present(row, zone) for row in rows.values_list(*selectors.ROW_COLUMNS)]
+        order = selectors.SortedBy(match["key"], descending=match["direction"] == "desc")
+        return None if order == NEWEST_FIRST else order
 
     def one(self, pk: int) -> HttpResponse:
-        found = self.presented(selectors.live_records(self.organization).filter(pk=pk))
+        found = TRAIN_SESSIONS.of(self.organization).among([pk])
         if not found:
             raise RecordUnknown(pk)
         return self.json(found[0])
 
-    @documented("Show a train session", answers=serializers.TrainSessionSerializer)
+    @documented("Show a train session", answers=TRAIN_SESSIONS.serializer)
     def retrieve(self, request: Request, pk: str) -> HttpResponse:
         self.no_query()
         return self.one(self.object_id(pk))
@@ -110,7 +99,7 @@ class TrainSessionViewSet(Endpoint):
         "Start a train session, or say how far it is (ours)",
         "`time_spent` is the total, in hours. Progress of 100 percent completes nothing: an attempt that passes does.",
         takes=serializers.ProgressBody,
-        answers=serializers.TrainSessionSerializer,
+        answers=TRAIN_SESSIONS.serializer,
     )
     def partial_update(self, request: Request, pk: str) -> HttpResponse:
         self.no_query()
@@ -125,7 +114,7 @@ class TrainSessionViewSet(Endpoint):
         "Passed, as given or because the score reaches the course's pass score, completes the record. `time_spent` is "
         "this attempt's own, in hours, and is added to the record's.",
         takes=serializers.AttemptBody,
-        answers=serializers.TrainSessionSerializer,
+        answers=TRAIN_SESSIONS.serializer,
     )
     def attempt(self, request: Request, pk: str) -> HttpResponse:
         self.no_query()
