@@ -16,6 +16,7 @@ from datetime import datetime, timedelta
 from django.db import OperationalError, connection, transaction
 from django.utils import timezone
 
+from accounts import replicas
 from accounts.actors import Actor
 from accounts.errors import Busy
 from accounts.history import acting
@@ -55,6 +56,8 @@ def write(actor: Actor | None = None) -> Iterator[None]:
         if is_busy(error):
             raise Busy from error
         raise
+    if outermost:
+        replicas.moved_on()
 
 
 def _begin(ref: str) -> None:

@@ -5,6 +5,7 @@ import re
 import secrets
 from collections.abc import Sequence
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import environ
 from django.core.exceptions import ImproperlyConfigured
@@ -37,6 +38,23 @@ def redis_url(variable: str) -> str:
     if value and not re.match(r"rediss?://[^/]", value):
         raise ImproperlyConfigured(f"{variable}: give an address such as redis://127.0.0.1:6379/0, or nothing.")
     return value
+
+
+def replica_urls(variable: str) -> list[str]:
+    """Addresses of PostgreSQL servers. None is shown: they hold passwords."""
+    urls = words(variable, [])
+    for number, url in enumerate(urls, start=1):
+        try:
+            address = urlsplit(url)
+            understood = address.scheme in {"postgres", "postgresql"} and address.path.strip("/") and address.port != 0
+        except ValueError:
+            understood = False
+        if not understood:
+            raise ImproperlyConfigured(
+                f"{variable}: address {number} is not understood. Give postgresql://user:password@host:5432/name, "
+                "several separated by commas, or nothing."
+            )
+    return urls
 
 
 def positive(variable: str, default: int) -> int:

@@ -14,6 +14,8 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 from limits.storage import Storage, storage_from_string
 
+from accounts import replicas
+
 logger = logging.getLogger(__name__)
 
 REDIS_SECONDS = 2
@@ -35,7 +37,10 @@ def readyz(request: HttpRequest) -> JsonResponse:
     if parts["database"] == "ok":
         parts["migrations"] = _migrations()
     ready = all(state in {"ok", "not configured"} for state in parts.values())
-    return JsonResponse({"status": "ready" if ready else "not ready", **parts}, status=200 if ready else 503)
+    # Without replicas the primary does their work: what is said of them decides nothing.
+    more = {"replicas": _replicas()} if settings.DATABASE_REPLICAS else {}
+    status = "ready" if ready else "not ready"
+    return JsonResponse({"status": status, **parts, **more}, status=200 if ready else 503)
 
 
 def _database() -> str:
@@ -46,6 +51,14 @@ def _database() -> str:
         logger.exception("The database does not answer")
         return "unreachable"
     return "ok"
+
+
+def _replicas() -> list[str]:
+    """In the order of DATABASE_REPLICA_URLS."""
+    try:
+        return list(replicas.states().values())
+    except DatabaseError:  # Said of the database.
+        return ["unknown"] * len(settings.DATABASE_REPLICAS)
 
 
 def _migrations() -> str:

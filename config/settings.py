@@ -6,7 +6,7 @@ from typing import Any
 from django.core.exceptions import ImproperlyConfigured
 from django.templatetags.static import static
 
-from config.env import env, flag, one_of, positive, rate, redis_url, secret_key, words
+from config.env import env, flag, one_of, positive, rate, redis_url, replica_urls, secret_key, words
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 DATA_DIR = Path(env.str("DATA_DIR", default=str(BASE_DIR / "var")))
@@ -80,6 +80,9 @@ AUTH_PASSWORD_VALIDATORS = [
 
 
 THREADS = positive("THREADS", 4)
+# `transaction`: a pooler such as PgBouncer stands between, and any transaction may meet another server session. What
+# would stay in a session is then not used: cursors of the server, prepared statements.
+POOLED = one_of("DATABASE_POOLER", ["NONE", "TRANSACTION"], "NONE") == "TRANSACTION"
 
 
 def database(url: str) -> dict[str, Any]:
@@ -88,8 +91,15 @@ def database(url: str) -> dict[str, Any]:
     if settings.get("ENGINE") == "django.db.backends.postgresql":
         from psycopg import IsolationLevel  # noqa: PLC0415 - SQLite alone needs no driver
 
+        settings["DISABLE_SERVER_SIDE_CURSORS"] = POOLED
+        # Statements are short: compiling one takes longer than running it. And rows lie on solid disks or in memory,
+        # where reading here and there costs little more than reading on. (A pooler takes no such options.)
+        planner = {} if POOLED else {"options": "-c jit=off -c random_page_cost=1.1"}
         settings["OPTIONS"] = {
+            **planner,
             **settings.get("OPTIONS", {}),
+            # Statements that come often (accounts/statements.py) are prepared at their fifth time.
+            "prepare_threshold": None if POOLED else 5,
             # Counting under a row lock is right under READ COMMITTED only: see accounts/transactions.py.
             "isolation_level": IsolationLevel.READ_COMMITTED,
             "pool": {"min_size": 1, "max_size": positive("DATABASE_POOL_SIZE", THREADS), "timeout": 3},
@@ -107,7 +117,26 @@ def database(url: str) -> dict[str, Any]:
     return settings
 
 
+def replica(url: str) -> dict[str, Any]:
+    """A streaming standby. No pool, which would go on waiting for a server that is down: each thread keeps its own
+    connection, and a thread that cannot have one goes to the primary.
+    """
+    settings = database(url)
+    del settings["OPTIONS"]["pool"]
+    settings["OPTIONS"] = {"connect_timeout": 2, "tcp_user_timeout": 2000, **settings["OPTIONS"]}
+    return {**settings, "CONN_MAX_AGE": None, "TEST": {"MIRROR": "default"}}
+
+
 DATABASES = {"default": database(env.str("DATABASE_URL", default=f"sqlite:///{DATA_DIR / 'ledger.sqlite3'}"))}
+# What of it the APIs' reads may be sent to, and how many seconds it may be behind: see accounts/replicas.py.
+DATABASE_REPLICAS: list[str] = []
+DATABASE_REPLICA_MAX_LAG = positive("DATABASE_REPLICA_MAX_LAG", 1)
+if addresses := replica_urls("DATABASE_REPLICA_URLS"):
+    if DATABASES["default"]["ENGINE"] != "django.db.backends.postgresql":
+        raise ImproperlyConfigured("DATABASE_REPLICA_URLS: SQLite has no replicas. Give a postgresql:// DATABASE_URL.")
+    DATABASES |= {f"replica{number}": replica(address) for number, address in enumerate(addresses)}
+    DATABASE_REPLICAS = [alias for alias in DATABASES if alias != "default"]
+    DATABASE_ROUTERS = ["accounts.replicas.Router"]
 
 REDIS_URL = redis_url("REDIS_URL")
 
@@ -129,7 +158,7 @@ FEED_PAGE_SIZE = positive("FEED_PAGE_SIZE", 200)
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [],
     "DEFAULT_PERMISSION_CLASSES": ["accounts.api.permissions.DenyAll"],
-    "DEFAULT_RENDERER_CLASSES": ["accounts.api.rendering.OrjsonRenderer"],
+    "DEFAULT_RENDERER_CLASSES": ["accounts.api.rendering.JsonRenderer"],
     "DEFAULT_PARSER_CLASSES": [],
     "DEFAULT_CONTENT_NEGOTIATION_CLASS": "accounts.api.rendering.IgnoreAccept",
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
@@ -186,6 +215,7 @@ LANGUAGE_CODE = "en-us"
 TIME_ZONE = "UTC"
 USE_TZ = True
 USE_I18N = False
+FORMAT_MODULE_PATH = "config.formats"
 
 # Behind a proxy that speaks TLS. `check --deploy` asks for all of it.
 HTTPS = flag("HTTPS", default=False)

@@ -9,6 +9,7 @@ import tempfile
 os.environ["DATA_DIR"] = tempfile.mkdtemp(prefix="training-ledger-tests-")
 os.environ.setdefault("DATABASE_POOL_SIZE", "40")  # Races run in many threads.
 os.environ.pop("REDIS_URL", None)
+os.environ.pop("DATABASE_REPLICA_URLS", None)
 for family in ("TRAIN_SESSIONS", "ASSIGNMENTS_READ", "ASSIGNMENTS_WRITE", "PROGRAMS", "TRAINING"):
     os.environ[f"RATE_LIMIT_{family}"] = ""
 

@@ -16,6 +16,7 @@ import psycopg
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE = 120  # Seconds.
 SERVER = os.environ.get("DATABASE_URL", "")
+POOLER = os.environ.get("DATABASE_POOLER", "none")
 KINDS = ["sqlite", *(["postgresql"] if SERVER.startswith("postgres") else [])]
 
 
@@ -32,6 +33,7 @@ class Scratch:
             "PATH": os.environ["PATH"],
             "DATA_DIR": str(self.folder),
             "DATABASE_URL": self.url,
+            "DATABASE_POOLER": POOLER,
             "DJANGO_SETTINGS_MODULE": "config.settings",
             "ALLOWED_HOSTS": "testserver",
         }

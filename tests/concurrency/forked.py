@@ -66,7 +66,16 @@ def command(*arguments: str) -> int:
 
 def state(slug: str) -> dict[str, Any]:
     """All that an import may write, by natural keys and without what differs from run to run."""
-    from accounts.models import BulkOperation, BulkRow, Group, Organization, Person  # noqa: PLC0415 - as above
+    from django.db.models import BooleanField, ExpressionWrapper, Q  # noqa: PLC0415 - as above
+
+    from accounts.models import (  # noqa: PLC0415
+        BulkOperation,
+        BulkRow,
+        Group,
+        OperationKind,
+        Organization,
+        Person,
+    )
     from enrollments.models import Course, Prerequisite  # noqa: PLC0415
     from training.models import TrainSession  # noqa: PLC0415
 
@@ -74,18 +83,21 @@ def state(slug: str) -> dict[str, Any]:
     people = Person.objects.of(organization).order_by("employee_id")
     courses = Course.objects.of(organization).order_by("code")
     records = TrainSession.objects.of(organization).order_by("person__employee_id", "course__code", "completed_at")
-    operations = BulkOperation.objects.of(organization).order_by("pk")
+    operations = BulkOperation.objects.of(organization).exclude(kind=OperationKind.UNASSIGN).order_by("pk")
+    # What people who became inactive had open, by the chunks in which they did.
+    taken_back = BulkOperation.objects.of(organization).filter(kind=OperationKind.UNASSIGN)
     return {
         "people": list(people.values_list("employee_id", "search_name", "last_name", "mail", "username", "active")),
         "groups": sorted(Group.objects.of(organization).values_list("name", "people__employee_id")),
         "courses": list(courses.values_list("code", "title", "search_title", "duration_hours", "certificate_months")),
         "prerequisites": sorted(Prerequisite.objects.of(organization).values_list("course__code", "required__code")),
         "records": list(
-            records.values_list(
+            records.annotate(gone=ExpressionWrapper(~Q(unassigned_at=None), BooleanField())).values_list(
                 *("person__employee_id", "course__code", "state", "completed_at", "score", "cert_expiry", "percent"),
-                *("origin", "unassigned_at"),
+                *("origin", "gone", "unassign_reason"),
             )
         ),
+        "taken back": sum(sum(operation.counts.values()) for operation in taken_back),
         "operations": [
             {
                 "finished": operation.finished_at is not None,

@@ -15,12 +15,14 @@ from decimal import Decimal
 from functools import partial
 from typing import Any
 
+import orjson
 import pytest
 from django.db import connection
 from django.db.models import Q
 from django.utils import timezone
 
 from accounts.actors import Actor
+from accounts.api.rendering import to_json
 from accounts.models import Organization, Person
 from accounts.transactions import LOCK_WAIT, clock, write
 from enrollments.models import Category, Course
@@ -28,7 +30,7 @@ from tests.conftest import Api, api_of
 from tests.factories import CourseFactory, OrganizationFactory
 from tests.training.feed import STREAM, page, row, walk
 from training import selectors
-from training.api.assignments.serializers import present_assignment
+from training.api.assignments.serializers import ASSIGNMENTS
 from training.models import State, TrainSession
 from training.services import records, writer
 
@@ -344,9 +346,9 @@ def test_follower_misses_nothing_under_concurrent_writers(stage: Stage, capsys: 
 
 
 def _on_the_wire(record: TrainSession) -> dict[str, Any]:
-    shown = present_assignment(record)
-    reference = {"id": str(record.course.uuid), "revisionId": str(record.course.revision)}
-    return {**shown, "id": str(record.uuid), "course": reference}
+    [shown] = ASSIGNMENTS.of(record.organization).among([record.pk])
+    found: dict[str, Any] = orjson.loads(to_json(shown))
+    return found
 
 
 def test_control_follower_misses_changes_where_stamps_do_not_rise_in_commit_order(

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from tests.concurrency.databases import ROOT, SERVER, scratch_url
+from tests.concurrency.databases import POOLER, ROOT, SERVER, scratch_url
 
 POINTS = 20
 ROWS = 400
@@ -32,6 +32,7 @@ class Forks:
             "PATH": os.environ["PATH"],
             "DATA_DIR": str(folder),
             "DATABASE_URL": url,
+            "DATABASE_POOLER": POOLER,
             "DJANGO_SETTINGS_MODULE": "config.settings",
         }
         start = [sys.executable, "manage.py", "migrate", "--verbosity=0"]
