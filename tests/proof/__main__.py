@@ -1,0 +1,66 @@
+"""`python -m tests.proof`: what is claimed of Training Ledger, shown by runs that could have failed.
+
+Each part is a module here with a function `prove`. Controls take something out (a lock, a synced commit, a transaction)
+and must be caught: a control that is not is a failure of the proof.
+
+Needs PostgreSQL (BENCHMARK_SERVER, by default the one on this machine, as a superuser; the part that kills servers starts
+one of its own from the installed binaries) and, for the limits, Redis (PROOF_REDIS).
+"""
+
+import argparse
+import importlib
+import multiprocessing
+import sys
+import time
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+from tests.benchmarks import machine
+from tests.proof.figures import Proof, table
+from tests.proof.ground import Ground
+
+PARTS = ("seats", "crashes", "feed", "fuzz", "access", "hostile", "limits", "time")
+PAGE = Path(__file__).resolve().parents[2] / "RELIABILITY.md"
+BEGIN, END = "<!-- figures: written by python -m tests.proof --write -->", "<!-- end of figures -->"
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.proof", description=__doc__)
+    parser.add_argument("--only", choices=PARTS, action="append", help="this part (default: all); may be repeated")
+    parser.add_argument("--short", action="store_true", help="as much of each as CI has time for")
+    parser.add_argument("--write", action="store_true", help=f"put the figures into {PAGE.name}")
+    given = parser.parse_args()
+    proofs = []
+    for part in given.only or PARTS:
+        proof = apart(part, Ground(short=given.short))
+        proofs.append(proof)
+        sys.stdout.write(f"{table([proof])}\n\n")
+        sys.stdout.flush()
+    if given.write:
+        write(proofs)
+    return 0 if all(proof.holds for proof in proofs) else 1
+
+
+def apart(part: str, ground: Ground) -> Proof:
+    """In a process of its own, because settings name one database."""
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as process:
+        return process.submit(prove, part, ground).result()
+
+
+def prove(part: str, ground: Ground) -> Proof:
+    started = time.monotonic()
+    figures = tuple(importlib.import_module(f"tests.proof.{part}").prove(ground))
+    return Proof(part, time.monotonic() - started, figures)
+
+
+def write(proofs: list[Proof]) -> None:
+    before, begin, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not (begin and end):
+        raise SystemExit(f"{PAGE.name} has no place for figures: {BEGIN} … {END}")
+    text = f"{table(proofs)}\n\n{machine.sentence(machine.facts())}"
+    PAGE.write_text(f"{before}{BEGIN}\n{text}\n{END}{after}", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

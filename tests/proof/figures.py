@@ -1,0 +1,37 @@
+"""What a part of the proof has found: claims, each with what was counted and whether it holds."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Figure:
+    """`claim` and `counted` are words of one table row; `holds` is False where the run has shown the claim wrong."""
+
+    claim: str
+    counted: str
+    holds: bool
+
+
+@dataclass(frozen=True)
+class Proof:
+    part: str
+    seconds: float
+    figures: tuple[Figure, ...]
+
+    @property
+    def holds(self) -> bool:
+        return bool(self.figures) and all(figure.holds for figure in self.figures)
+
+    def rows(self) -> Iterable[str]:
+        """Of a Markdown table: part, claim, what was counted, whether it holds."""
+        for number, figure in enumerate(self.figures):
+            part = f"**{self.part}** ({self.seconds:.0f} s)" if number == 0 else ""
+            yield f"| {part} | {figure.claim} | {figure.counted} | {'yes' if figure.holds else '**NO**'} |"
+
+
+HEAD = "| part | claim | counted | holds |\n|---|---|---|---|"
+
+
+def table(proofs: Iterable[Proof]) -> str:
+    return "\n".join([HEAD, *(row for proof in proofs for row in proof.rows())])
