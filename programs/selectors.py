@@ -2,8 +2,8 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
@@ -12,62 +12,36 @@ from django.db.models.functions import Lower
 from django.utils import timezone
 
 from accounts.models import Organization, Person
+from accounts.statements import Slot
 from programs.models import Module, ProgramMember, ProgramRequirement, ProgramSession, ProgramTemplate, ProgramTutor
 from training.models import State, TrainSession
 
 
-@dataclass
-class Session:
-    """A program session with its nested lists, each in its order, fetched for many sessions at once."""
-
-    row: ProgramSession
-    tutors: list[str] = field(default_factory=list)
-    required_courses: list[str] = field(default_factory=list)
-    required_programs: list[str] = field(default_factory=list)
-    modules: list[tuple[str, str]] = field(default_factory=list)
-    users: list[tuple[str, str]] = field(default_factory=list)
+def program_sessions(organization: Organization | Slot) -> "QuerySet[ProgramSession]":
+    return ProgramSession.objects.of(organization).order_by("hex_id")
 
 
-def program_sessions(organization: Organization) -> "QuerySet[ProgramSession]":
-    return ProgramSession.objects.of(organization).select_related("template").order_by("hex_id")
+def tutors(organization: Organization | Slot) -> "QuerySet[ProgramTutor]":
+    """Those whom a list of mails can name, as they were entered."""
+    return ProgramTutor.objects.of(organization).exclude(person__mail="").order_by("pk")
 
 
-def chunk_of_sessions(organization: Organization, *, after: str | None, limit: int) -> list[Session]:
-    """The next sessions by public id, whole, in six queries whatever their number."""
-    rows = program_sessions(organization)
-    return whole(organization, (rows if after is None else rows.filter(hex_id__gt=after))[:limit])
+def required_courses(organization: Organization | Slot) -> "QuerySet[ProgramRequirement]":
+    return ProgramRequirement.objects.of(organization).filter(course__isnull=False).order_by("pk")
 
 
-def whole(organization: Organization, rows: Iterable[ProgramSession]) -> list[Session]:
-    sessions = {row.pk: Session(row) for row in rows}
-    if not sessions:
-        return []
-    tutors = ProgramTutor.objects.of(organization).filter(session__in=sessions).exclude(person__mail="")
-    for session_id, mail in tutors.order_by("pk").values_list("session_id", "person__mail"):
-        sessions[session_id].tutors.append(mail)
-    requirements = ProgramRequirement.objects.of(organization).filter(session__in=sessions)
-    courses = requirements.filter(course__isnull=False).order_by("pk").values_list("session_id", "course__hex_id")
-    for session_id, hex_id in courses:
-        sessions[session_id].required_courses.append(hex_id)
-    programs = requirements.filter(course=None).order_by("pk").values_list("session_id", "template__hex_id")
-    for session_id, hex_id in programs:
-        sessions[session_id].required_programs.append(hex_id)
-    members = ProgramMember.objects.of(organization).current().filter(session__in=sessions)
-    for session_id, hex_id, mail in members.order_by("pk").values_list("session_id", "person__hex_id", "person__mail"):
-        sessions[session_id].users.append((hex_id, mail))
-    modules = modules_of(organization, {session.row.template_id for session in sessions.values()})
-    for session in sessions.values():
-        session.modules = modules[session.row.template_id]
-    return list(sessions.values())
+def required_programs(organization: Organization | Slot) -> "QuerySet[ProgramRequirement]":
+    return ProgramRequirement.objects.of(organization).filter(course=None).order_by("pk")
 
 
-def modules_of(organization: Organization, template_ids: Collection[int]) -> dict[int, list[tuple[str, str]]]:
-    """Public id and type of each template's modules, in program order."""
-    modules: dict[int, list[tuple[str, str]]] = defaultdict(list)
-    rows = Module.objects.of(organization).filter(template__in=template_ids).order_by("template_id", "position")
-    for template_id, hex_id, kind in rows.values_list("template_id", "hex_id", "type"):
-        modules[template_id].append((hex_id, kind))
-    return modules
+def current_members(organization: Organization | Slot) -> "QuerySet[ProgramMember]":
+    """Who is in a program session now, in the order of joining."""
+    return ProgramMember.objects.of(organization).current().order_by("pk")
+
+
+def ordered_modules(organization: Organization | Slot) -> "QuerySet[Module]":
+    """In program order."""
+    return Module.objects.of(organization).order_by("template_id", "position")
 
 
 def is_hex_id(text: str) -> bool:
@@ -82,7 +56,7 @@ def session_by_id(organization: Organization, text: str) -> ProgramSession | Non
     return program_sessions(organization).filter(hex_id=text).first() if is_hex_id(text) else None
 
 
-def templates(organization: Organization) -> "QuerySet[ProgramTemplate]":
+def templates(organization: Organization | Slot) -> "QuerySet[ProgramTemplate]":
     return ProgramTemplate.objects.of(organization).order_by("hex_id")
 
 

@@ -41,7 +41,7 @@ class Column:
     ) -> None:
         self.field, self.sources, self.show = field, sources, show
 
-    def objects(self, columns: Columns) -> Sequence[Any]:
+    def objects(self, columns: Columns, _organization: int) -> Sequence[Any]:
         taken = list(islice(columns, len(self.sources)))
         values = taken[0] if self.show is None else list(map(self.show, *taken))
         return values if self.field.required else [msgspec.UNSET if value is None else value for value in values]
@@ -81,14 +81,48 @@ class Nested:
             _serializers[key] = type(f"{self.name}Serializer", (serializers.Serializer,), fields)
         return _serializers[key]
 
-    def objects(self, columns: Columns) -> Sequence[Any]:
-        objects = list(map(self.struct, *(part.objects(columns) for part in self.shape.values())))
+    def objects(self, columns: Columns, organization: int) -> Sequence[Any]:
+        objects = list(map(self.struct, *(part.objects(columns, organization) for part in self.shape.values())))
         if self.unless is None:
             return objects
         return [None if getattr(one, self.unless) is None else one for one in objects]
 
 
-Shape = Mapping[str, Column | Nested]
+class Many:
+    """A list inside: of other rows, those whose foreign key `to` has this row's `source`, in their query's order, each
+    as `of` shows it. Read for a whole chunk by one more statement.
+    """
+
+    def __init__(
+        self, rows: Callable[[Slot], "QuerySet[Any]"], to: str, of: "Column | Nested", *, source: str = "pk"
+    ) -> None:
+        self.rows, self.to, self.of, self.sources = rows, to, of, [source]
+        self.statement = lru_cache(maxsize=16)(self._statement)
+
+    @property
+    def field(self) -> "serializers.Field[Any, Any, Any, Any]":
+        return serializers.ListSerializer(child=self.of.field)
+
+    def _statement(self, count: int) -> Statement:
+        """Of so many values."""
+        slots = [Slot(f"value {number}", models.BigIntegerField()) for number in range(count)]
+        return Statement(self.rows(ORGANIZATION).filter(**{f"{self.to}__pk__in": slots}), self.to, *self.of.sources)
+
+    def objects(self, columns: Columns, organization: int) -> Sequence[Any]:
+        sources = next(columns)
+        wanted = padded(sorted(set(sources)))
+        values = {f"value {number}": value for number, value in enumerate(wanted)}
+        found = self.statement(len(wanted)).run({**values, ORGANIZATION.name: organization, "limit": ALL, "offset": 0})
+        lists: dict[Any, list[Any]] = {source: [] for source in sources}
+        if found:
+            belong, *others = zip(*found, strict=True)
+            for source, item in zip(belong, self.of.objects(iter(others), organization), strict=True):
+                lists[source].append(item)
+        return [lists[source] for source in sources]
+
+
+ALL = 2**62  # Rows: no limit, on both databases.
+Shape = Mapping[str, Column | Nested | Many]
 _serializers: dict[tuple[str, ...], type[serializers.Serializer[Any]]] = {}
 
 
@@ -274,4 +308,5 @@ class Selection:
             return Chunk((), ())
         columns = list(zip(*rows, strict=False))
         layout = _layout(self.resource, self.zone)
-        return Chunk(layout.objects.objects(iter([columns[place] for place in layout.places])), columns[0])
+        shown = iter([columns[place] for place in layout.places])
+        return Chunk(layout.objects.objects(shown, self.values[ORGANIZATION.name]), columns[0])

@@ -1,15 +1,18 @@
 """The Programs API's shapes: camelCase, `_id`, and keys that are absent where the contract says so."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from typing import Any
 
+from django.db import models
 from drf_spectacular.utils import inline_serializer
 from rest_framework import serializers
 
 from accounts.api.rendering import number
+from accounts.api.resource import Column, Many, Nested, Resource, Shape
 from accounts.models import Person
-from programs.models import ModuleType, ProgramTemplate
-from programs.selectors import Progress, Session
+from programs import selectors
+from programs.models import ModuleType
+from programs.selectors import Progress
 
 HEX = r"^[0-9a-f]{24}$"
 
@@ -19,13 +22,93 @@ def gmt(value: datetime | None) -> str | None:
     return None if value is None else value.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-# `_id` is no name that a class body can give a field, so these are made by call.
-ModuleShape = inline_serializer(
-    "Module", {"_id": serializers.RegexField(HEX), "type": serializers.ChoiceField(choices=ModuleType.values)}
-).__class__
-UserShape = inline_serializer(
-    "User", {"_id": serializers.RegexField(HEX), "mail": serializers.CharField(allow_blank=True)}
-).__class__
+def _hex(source: str = "hex_id") -> Column:
+    return Column(serializers.RegexField(HEX), source)
+
+
+def _text(source: str, *, blank: bool = True) -> Column:
+    return Column(serializers.CharField(allow_blank=blank), source)
+
+
+def _instant(source: str, *, null: bool = True) -> Column:
+    return Column(serializers.DateTimeField(allow_null=null), source, show=gmt)
+
+
+def _hex_list(source: str) -> Column:
+    return Column(serializers.ListField(child=serializers.RegexField(HEX)), source)
+
+
+class CustomField(serializers.Serializer[Any]):
+    name = serializers.CharField()
+    value = serializers.JSONField()
+
+
+MODULE = Nested("Module", {"_id": _hex(), "type": Column(serializers.ChoiceField(choices=ModuleType.values), "type")})
+USER = Nested("User", {"_id": _hex("person__hex_id"), "mail": _text("person__mail")})
+MAIL = Column(serializers.CharField(), "person__mail")
+
+
+def _session_shape(_zone: tzinfo | None) -> Shape:
+    return {
+        "_id": _hex(),
+        "programTemplate": _hex("template__hex_id"),
+        "name": _text("name", blank=False),
+        "description": _text("description"),
+        "author": _text("author_mail"),
+        "lang": _text("lang"),
+        "templateCustom": _text("template_custom"),
+        "sessionCustom": _text("session_custom"),
+        "tutors": Many(selectors.tutors, "session", MAIL),
+        "customFields": Column(CustomField(many=True), "custom_fields"),
+        "skills": _hex_list("skills"),
+        "startDate": _instant("starts_at"),
+        "endDate": _instant("ends_at"),
+        "modifiedAt": _instant("modified_at"),
+        "automatedReminders": Column(serializers.BooleanField(), "automated_reminders"),
+        "hasUserLimit": Column(serializers.BooleanField(), "has_user_limit"),
+        "validateRegistrations": Column(serializers.BooleanField(), "validate_registrations"),
+        "requirements": Nested(
+            "Requirements",
+            {
+                "courses": Many(selectors.required_courses, "session", _hex("course__hex_id")),
+                "programs": Many(selectors.required_programs, "session", _hex("template__hex_id")),
+                "paths": _hex_list("required_paths"),
+            },
+        ),
+        "programDuration": Column(serializers.FloatField(allow_null=True), "program_duration", show=number),
+        "programDurationType": Column(
+            serializers.ChoiceField(choices=["hour"], required=False),
+            "program_duration",
+            show=lambda duration: None if duration is None else "hour",
+        ),
+        "userLimit": Column(
+            serializers.IntegerField(required=False),
+            "has_user_limit",
+            "user_limit",
+            show=lambda limited, limit: limit if limited else None,
+        ),
+        "modules": Many(selectors.ordered_modules, "template", MODULE, source="template_id"),
+        "groups": _hex_list("groups"),
+        "users": Many(selectors.current_members, "session", USER),
+    }
+
+
+def _template_shape(_zone: tzinfo | None) -> Shape:
+    return {
+        "_id": _hex(),
+        "name": _text("name", blank=False),
+        "description": _text("description"),
+        "modifiedAt": _instant("modified_at", null=False),
+        "modules": Many(selectors.ordered_modules, "template", MODULE),
+    }
+
+
+SESSIONS = Resource(
+    "ProgramSession", selectors.program_sessions, _session_shape, key="hex_id", column=models.CharField()
+)
+TEMPLATES = Resource("ProgramTemplate", selectors.templates, _template_shape, key="hex_id", column=models.CharField())
+
+# `_id` is no name that a class body can give a field, so this one is made by call.
 MemberShape = inline_serializer(
     "Member",
     {
@@ -37,108 +120,8 @@ MemberShape = inline_serializer(
 ).__class__
 
 
-class CustomField(serializers.Serializer[Any]):
-    name = serializers.CharField()
-    value = serializers.JSONField()
-
-
-class Requirements(serializers.Serializer[Any]):
-    courses = serializers.ListField(child=serializers.RegexField(HEX))
-    programs = serializers.ListField(child=serializers.RegexField(HEX))
-    paths = serializers.ListField(child=serializers.RegexField(HEX))
-
-
-SessionShape = inline_serializer(
-    "ProgramSession",
-    {
-        "_id": serializers.RegexField(HEX),
-        "programTemplate": serializers.RegexField(HEX),
-        "name": serializers.CharField(),
-        "description": serializers.CharField(allow_blank=True),
-        "author": serializers.CharField(allow_blank=True),
-        "lang": serializers.CharField(allow_blank=True),
-        "templateCustom": serializers.CharField(allow_blank=True),
-        "sessionCustom": serializers.CharField(allow_blank=True),
-        "tutors": serializers.ListField(child=serializers.CharField()),
-        "customFields": CustomField(many=True),
-        "skills": serializers.ListField(child=serializers.RegexField(HEX)),
-        "startDate": serializers.DateTimeField(allow_null=True),
-        "endDate": serializers.DateTimeField(allow_null=True),
-        "modifiedAt": serializers.DateTimeField(allow_null=True),
-        "automatedReminders": serializers.BooleanField(),
-        "hasUserLimit": serializers.BooleanField(),
-        "validateRegistrations": serializers.BooleanField(),
-        "requirements": Requirements(),
-        "programDuration": serializers.FloatField(allow_null=True),
-        "programDurationType": serializers.ChoiceField(choices=["hour"], required=False),
-        "userLimit": serializers.IntegerField(required=False),
-        "modules": ModuleShape(many=True),
-        "groups": serializers.ListField(child=serializers.RegexField(HEX)),
-        "users": UserShape(many=True),
-    },
-).__class__
-
-
-def present_session(session: Session) -> dict[str, Any]:
-    row = session.row
-    duration = {} if row.program_duration is None else {"programDurationType": "hour"}
-    limit = {"userLimit": row.user_limit} if row.has_user_limit else {}
-    return {
-        "_id": row.hex_id,
-        "programTemplate": row.template.hex_id,
-        "name": row.name,
-        "description": row.description,
-        "author": row.author_mail,
-        "lang": row.lang,
-        "templateCustom": row.template_custom,
-        "sessionCustom": row.session_custom,
-        "tutors": session.tutors,
-        "customFields": row.custom_fields,
-        "skills": row.skills,
-        "startDate": gmt(row.starts_at),
-        "endDate": gmt(row.ends_at),
-        "modifiedAt": gmt(row.modified_at),
-        "automatedReminders": row.automated_reminders,
-        "hasUserLimit": row.has_user_limit,
-        "validateRegistrations": row.validate_registrations,
-        "requirements": {
-            "courses": session.required_courses,
-            "programs": session.required_programs,
-            "paths": row.required_paths,
-        },
-        "programDuration": number(row.program_duration),
-        **duration,
-        **limit,
-        "modules": [{"_id": hex_id, "type": kind} for hex_id, kind in session.modules],
-        "groups": row.groups,
-        "users": [{"_id": hex_id, "mail": mail} for hex_id, mail in session.users],
-    }
-
-
 def present_member(person: Person) -> dict[str, Any]:
     return {"_id": person.hex_id, "mail": person.mail, "firstName": person.first_name, "lastName": person.last_name}
-
-
-TemplateShape = inline_serializer(
-    "ProgramTemplate",
-    {
-        "_id": serializers.RegexField(HEX),
-        "name": serializers.CharField(),
-        "description": serializers.CharField(allow_blank=True),
-        "modifiedAt": serializers.DateTimeField(),
-        "modules": ModuleShape(many=True),
-    },
-).__class__
-
-
-def present_template(template: ProgramTemplate, modules: list[tuple[str, str]]) -> dict[str, Any]:
-    return {
-        "_id": template.hex_id,
-        "name": template.name,
-        "description": template.description,
-        "modifiedAt": gmt(template.modified_at),
-        "modules": [{"_id": hex_id, "type": kind} for hex_id, kind in modules],
-    }
 
 
 class UserStats(serializers.Serializer[Any]):

@@ -10,21 +10,20 @@ from accounts.api.endpoint import Endpoint
 from accounts.api.errors import ApiError
 from accounts.api.openapi import documented
 from accounts.api.query import shown
-from accounts.api.resource import Chunk
+from accounts.api.resource import Resource
 from accounts.api.streaming import json_array
 from accounts.models import Person
 from programs import selectors
 from programs.api import serializers
 from programs.api.dialect import ProgramsDialect
+from programs.api.serializers import SESSIONS, TEMPLATES
 from programs.errors import ProgramSessionUnknown
-from programs.models import ProgramSession, ProgramTemplate
+from programs.models import ProgramSession
+from programs.selectors import is_hex_id
 from programs.services import membership
 
 # Each carries its modules and people: a chunk is some megabytes at most.
-SESSIONS_IN_A_CHUNK = 200
-
-Templates = list[ProgramTemplate]
-Shown = list[dict[str, Any]]
+IN_A_CHUNK = 200
 
 
 class NoBody(StrictSerializer):
@@ -41,6 +40,10 @@ class ProgramsEndpoint(Endpoint):
             raise ProgramSessionUnknown(shown(hex_id))
         return found
 
+    def whole(self, resource: Resource[Any], hex_id: str) -> Any:
+        """The one of this public id. None where there is none."""
+        return next(iter(resource.of(self.organization).among([hex_id])), None) if is_hex_id(hex_id) else None
+
 
 class OldProgramsViewSet(ProgramsEndpoint):
     @documented("Redirects to the program sessions, keeping the query", answers=None, status=302)
@@ -50,20 +53,18 @@ class OldProgramsViewSet(ProgramsEndpoint):
 
 
 class SessionViewSet(ProgramsEndpoint):
-    @documented("List all program sessions", answers=serializers.SessionShape(many=True))
+    @documented("List all program sessions", answers=SESSIONS.serializer(many=True))
     def list(self, request: Request) -> HttpResponseBase:
         self.no_query()
-        return json_array(self.chunk, chunk=SESSIONS_IN_A_CHUNK)
+        return json_array(SESSIONS.of(self.organization).chunk, chunk=IN_A_CHUNK)
 
-    def chunk(self, after: str | None, limit: int) -> Chunk:
-        found = selectors.chunk_of_sessions(self.organization, after=after, limit=limit)
-        return Chunk([serializers.present_session(one) for one in found], [one.row.hex_id for one in found])
-
-    @documented("Get a program session", answers=serializers.SessionShape)
+    @documented("Get a program session", answers=SESSIONS.serializer)
     def retrieve(self, request: Request, hex_id: str) -> HttpResponse:
         self.no_query()
-        [session] = selectors.whole(self.organization, [self.session(hex_id)])
-        return self.json(serializers.present_session(session))
+        found = self.whole(SESSIONS, hex_id)
+        if found is None:
+            raise ProgramSessionUnknown(shown(hex_id))
+        return self.json(found)
 
     @documented("List the people of a program session", answers=serializers.MemberShape(many=True))
     def users(self, request: Request, hex_id: str) -> HttpResponse:
@@ -109,19 +110,15 @@ class SessionViewSet(ProgramsEndpoint):
 
 
 class TemplateViewSet(ProgramsEndpoint):
-    @documented("List program templates", answers=serializers.TemplateShape(many=True))
-    def list(self, request: Request) -> HttpResponse:
+    @documented("List program templates", answers=TEMPLATES.serializer(many=True))
+    def list(self, request: Request) -> HttpResponseBase:
         self.no_query()
-        return self.json(self.presented(list(selectors.templates(self.organization))))
+        return json_array(TEMPLATES.of(self.organization).chunk, chunk=IN_A_CHUNK)
 
-    @documented("Get a program template", answers=serializers.TemplateShape)
+    @documented("Get a program template", answers=TEMPLATES.serializer)
     def retrieve(self, request: Request, hex_id: str) -> HttpResponse:
         self.no_query()
-        found = selectors.template_by_id(self.organization, hex_id)
+        found = self.whole(TEMPLATES, hex_id)
         if found is None:
             raise ApiError(404, [f"There is no program template {shown(hex_id)}."], code="template_not_found")
-        return self.json(self.presented([found])[0])
-
-    def presented(self, templates: Templates) -> Shown:
-        modules = selectors.modules_of(self.organization, [template.pk for template in templates])
-        return [serializers.present_template(template, modules[template.pk]) for template in templates]
+        return self.json(found)

@@ -376,7 +376,7 @@ FAMILIES = (
             Request("PUT", f"{PROGRAMS}/sessions/{{full_program_hex}}/users/{{person_hex}}", no_keys),
             Said(422, ["The program session is full: 0 places left, 1 asked for."], code="session_full"),
         ),
-        crash_of_read="programs.selectors.chunk_of_sessions",
+        crash_of_read=STATEMENTS,
         crash_of_write=("programs.api.views.SessionViewSet.json", JOIN),
         mentions=(
             Request("PUT", f"{PROGRAMS}/sessions/{{own_program_hex}}/users/{{person_hex}}", no_keys),

@@ -13,7 +13,8 @@ from rest_framework.serializers import Serializer
 from accounts.actors import Actor
 from accounts.models import Organization, Person
 from enrollments.models import Course
-from programs.api.serializers import MemberShape, SessionShape, StatsSerializer, TemplateShape
+from programs.api import serializers
+from programs.api.serializers import MemberShape, StatsSerializer
 from programs.models import (
     Module,
     ModuleType,
@@ -273,17 +274,17 @@ def test_ids_are_24_hex_digits(api: Api, organization: Organization) -> None:
 def test_declared_shape_is_what_is_served(api: Api, full: ProgramSession, organization: Organization) -> None:
     empty_session(organization)
     served_full, served_empty = json.loads(read(api, SESSIONS))
-    declared = SessionShape().fields
+    declared = serializers.SESSIONS.serializer().fields
     assert list(served_full) == list(declared)
     assert [name for name, field in declared.items() if field.required] == list(served_empty)
-    shapes = [SessionShape(data=served) for served in (served_full, served_empty)]
+    shapes = [serializers.SESSIONS.serializer(data=served) for served in (served_full, served_empty)]
     assert [(shape.is_valid(), shape.errors) for shape in shapes] == [(True, {}), (True, {})]
 
 
 def test_declared_shapes_of_the_other_answers_are_what_is_served(api: Api, full: ProgramSession) -> None:
     served: dict[type[Serializer[Any]], Any] = {
         MemberShape: json.loads(read(api, f"{SESSIONS}/{full.hex_id}/users"))[0],
-        TemplateShape: json.loads(read(api, f"{TEMPLATES}/{full.template.hex_id}")),
+        serializers.TEMPLATES.serializer: json.loads(read(api, f"{TEMPLATES}/{full.template.hex_id}")),
         StatsSerializer: json.loads(read(api, f"{SESSIONS}/{full.hex_id}/stats")),
     }
     for shape, body in served.items():
@@ -295,7 +296,7 @@ def test_declared_shapes_of_the_other_answers_are_what_is_served(api: Api, full:
 def test_list_is_complete_and_sorted_over_several_chunks(
     api: Api, organization: Organization, monkeypatch: pytest.MonkeyPatch, count: int
 ) -> None:
-    monkeypatch.setattr("programs.api.views.SESSIONS_IN_A_CHUNK", 2)
+    monkeypatch.setattr("programs.api.views.IN_A_CHUNK", 2)
     template = template_of(organization, 0xA3, name="Nothing")
     expected: list[dict[str, object]] = []
     # Made from the highest id to the lowest, one with a letter after one with a digit.
@@ -338,7 +339,7 @@ def test_list_costs_seven_queries_whatever_its_length(
     django_assert_num_queries: Callable[[int], Any],
     count: int,
 ) -> None:
-    monkeypatch.setattr("programs.api.views.SESSIONS_IN_A_CHUNK", 1000)
+    monkeypatch.setattr("programs.api.views.IN_A_CHUNK", 1000)
     fill(organization, count)
     read(api, SESSIONS)  # The first use of a token in a minute is noted, which is one query more.
     with django_assert_num_queries(7):
