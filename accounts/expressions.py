@@ -1,20 +1,24 @@
 """What PostgreSQL can do by itself."""
 
-from datetime import UTC, datetime, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
 from functools import cache
+from itertools import pairwise
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from django.db import DataError, connection, models, transaction
 from django.db.models import Func
 
-# Twice a month: every clock change lies between two of them.
+from accounts.days import clock_change
+
+# Twice a month, from before there were any zones until rules alone say what comes.
 COMPARED = [
     datetime(year, month, day, 12, tzinfo=UTC)
-    for year in range(1970, 2038)
+    for year in range(1840, 2041)
     for month in range(1, 13)
     for day in (1, 15)
 ]
+MICROSECOND = timedelta(microseconds=1)
 
 
 class DayOf(Func):
@@ -45,18 +49,31 @@ class DayOf(Func):
 def knows_zone(name: str) -> bool:
     """Whether the database is PostgreSQL and its clocks in a zone are ours.
 
-    It has data of its own, and takes some names, such as CET, for abbreviations that know no summer time.
+    It has data of its own, often of another year, and takes some names, such as CET, for abbreviations that know no
+    summer time. Where clocks were put back over midnight, it knows nothing of the day that had begun.
     """
     if connection.vendor != "postgresql":
         return False
+    zone = ZoneInfo(name)
+    changes = [clock_change(*between, zone) for between in pairwise(COMPARED) if _differ(*between, zone)]
+    if any(_is_put_back_over_midnight(at, zone) for at in changes):
+        return False
+    compared = sorted({*COMPARED, *changes, *(at - MICROSECOND for at in changes)})
     try:
         with transaction.atomic(), connection.cursor() as cursor:
             cursor.execute(
                 "SELECT array_agg(at AT TIME ZONE %s ORDER BY at) FROM unnest(%s::timestamptz[]) AS at",
-                [name, COMPARED],
+                [name, compared],
             )
             row = cursor.fetchone()
     except DataError:
         return False
-    zone = ZoneInfo(name)
-    return row is not None and row[0] == [at.astimezone(zone).replace(tzinfo=None) for at in COMPARED]
+    return row is not None and row[0] == [at.astimezone(zone).replace(tzinfo=None) for at in compared]
+
+
+def _differ(before: datetime, after: datetime, zone: tzinfo) -> bool:
+    return before.astimezone(zone).utcoffset() != after.astimezone(zone).utcoffset()
+
+
+def _is_put_back_over_midnight(at: datetime, zone: tzinfo) -> bool:
+    return at.astimezone(zone).date() < (at - MICROSECOND).astimezone(zone).date()

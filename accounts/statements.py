@@ -5,7 +5,8 @@ between two requests is mostly values. So a query is built with `Slot`s where it
 run puts the values in. PostgreSQL prepares what comes often, where the connection allows it (`prepare_threshold`).
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, TypeVar, cast
 
 from django.core.exceptions import EmptyResultSet
@@ -90,12 +91,19 @@ class Statement:
         return connections[router.db_for_read(self.model)]
 
     def run(self, values: Values) -> list[Row]:
+        return self.begun(values)()
+
+    def begun(self, values: Values) -> Callable[[], list[Row]]:
+        """What reads the rows, by this thread's connection. It may be called in another thread."""
         if not self.sql:
-            return [(0,)] if self.counts else []
+            return lambda: [(0,)] if self.counts else []
         connection = self.connection
         params = [item.bound(values, connection) if isinstance(item, Slot) else item for item in self.params]
         # A count is not prepared: planned for any organization it could take the way that is good for a small one.
-        with connection.cursor() if self.counts else _cursor(connection) as cursor:
+        return partial(self._rows, connection, connection.cursor() if self.counts else _cursor(connection), params)
+
+    def _rows(self, connection: BaseDatabaseWrapper, open_: CursorWrapper, params: Sequence[Any]) -> list[Row]:
+        with open_ as cursor:
             cursor.execute(self.sql, params)
             rows: list[Row] = cursor.fetchall()
         if not self._converted:

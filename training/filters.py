@@ -120,6 +120,9 @@ ASSIGNMENT_STATUSES = {
 }
 
 
+LEARNER_ID = {"type": "string", "pattern": "^(driver|user)-[0-9]{1,18}$"}
+
+
 def read_learner(text: str) -> tuple[str, int]:
     """`driver-281474` → its kind and number. Raises ValueError."""
     kind, _, number = text.partition("-")
@@ -137,6 +140,7 @@ def _read_assignment_status(text: str) -> tuple[State, ...]:
 class LearnersFilter(ListFilter):
     item = staticmethod(read_learner)
     items = "learner ids such as driver-281474 or user-46282156"
+    schema = LEARNER_ID
     column: "Field[Any, Any]" = BigIntegerField()
 
     def ask(self, value: list[tuple[str, int]], organization: Organization) -> Asked:
@@ -161,6 +165,7 @@ class CoursesFilter(UuidListFilter):
 class StatusesFilter(ListFilter):
     item = staticmethod(_read_assignment_status)
     items = ", ".join(ASSIGNMENT_STATUSES)
+    schema = {"type": "string", "enum": list(ASSIGNMENT_STATUSES)}
 
     def ask(self, value: list[tuple[State, ...]], organization: Organization) -> Asked:
         return self.among(sorted({state for states in value for state in states}))
@@ -187,6 +192,7 @@ def _read_course_status(text: str) -> CourseStatus:
 class CourseStatusesFilter(ListFilter):
     item = staticmethod(_read_course_status)
     items = ", ".join(CourseStatus.values)
+    schema = {"type": "string", "enum": CourseStatus.values}
 
 
 class AssignmentFilter(StrictFilterSet[TrainSession]):

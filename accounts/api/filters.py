@@ -105,6 +105,8 @@ class Filter(django_filters.Filter):
 
     field_class = ReadField
     accepted: str
+    openapi: Mapping[str, object]
+    """The schema of what is accepted, a blank value apart."""
     column: "models.Field[Any, Any]" = models.TextField()
     """What the values of its condition are, for the database."""
 
@@ -142,11 +144,14 @@ class ListFilter(Filter):
     item: Callable[[str], Any]
     items: ClassVar[str]
     """What `item` accepts."""
+    schema: ClassVar[Mapping[str, object]]
+    """Of one item."""
     limit: ClassVar[int] = 100
 
     def __init__(self, field_name: str | None = None, **kwargs: Any) -> None:
         super().__init__(field_name, lookup_expr="in", **kwargs)
         self.accepted = f"at most {self.limit} of: {self.items}"
+        self.openapi = {"type": "array", "items": self.schema, "maxItems": self.limit}
 
     def read(self, text: str) -> list[Any] | None:
         texts = [part.strip() for part in text.split(",") if part.strip()]
@@ -167,11 +172,13 @@ class ListFilter(Filter):
 class UuidListFilter(ListFilter):
     item = staticmethod(read_uuid)
     items = "uuids such as a4db8702-79d5-4396-a717-e301d52ecc11"
+    schema = {"type": "string", "format": "uuid"}
     column: "models.Field[Any, Any]" = models.UUIDField()
 
 
 class IntegerFilter(Filter):
     accepted = "a whole number"
+    openapi = {"type": "integer", "minimum": -BIGGEST, "maximum": BIGGEST}
     column: "models.Field[Any, Any]" = models.BigIntegerField()
 
     def read(self, text: str) -> int:
@@ -182,6 +189,7 @@ class TextFilter(Filter):
     """Equals, to the letter."""
 
     accepted = "text without NUL characters"
+    openapi = {"type": "string", "pattern": r"^[^\x00]*$"}
 
     def read(self, text: str) -> str:
         return read_text(text)
@@ -215,6 +223,7 @@ class OneOfFilter(Filter):
         super().__init__(field_name, **kwargs)
         self.words = words
         self.accepted = f"one of {', '.join(words)}"
+        self.openapi = {"type": "string", "enum": list(words)}
         if all(isinstance(value, bool) for value in words.values()):
             self.column = models.BooleanField()
 
@@ -228,6 +237,7 @@ class DateFilter(Filter):
     """A plain date column. `lookup_expr` is exact, gte or lte."""
 
     accepted = "a day as YYYY-MM-DD"
+    openapi = {"type": "string", "format": "date"}
     column: "models.Field[Any, Any]" = models.DateField()
 
     def read(self, text: str) -> date:
@@ -259,6 +269,7 @@ class YearFilter(DayFilter):
     """An instant that falls in a year of the organization's time zone."""
 
     accepted = "a year from 1 to 9999"
+    openapi = {"type": "integer", "minimum": 1, "maximum": 9999}
 
     def read(self, text: str) -> date:
         return date(read_year(text), 1, 1)

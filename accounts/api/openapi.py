@@ -8,8 +8,10 @@ from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from drf_spectacular.views import SpectacularJSONAPIView, SpectacularSwaggerView
 
+from accounts.api.bodies import JSON
 from accounts.api.dialect import Dialect
-from accounts.api.filters import DateFilter, IntegerFilter, OneOfFilter, StrictFilterSet, YearFilter
+from accounts.api.filters import StrictFilterSet
+from accounts.api.query import LAST_PAGE
 
 Handler = TypeVar("Handler", bound=Callable[..., Any])
 
@@ -30,6 +32,24 @@ REASONS = {
     "503": "Busy; Retry-After says when to come back",
 }
 
+NOTHING: dict[str, Any] = {JSON: {"type": "object", "maxProperties": 0}}
+"""What an endpoint takes whose body may only be an empty object."""
+# What a path names, by the variable's name.
+IN_PATHS: dict[str, dict[str, Any]] = {
+    "id": {"type": "integer", "minimum": 1, "maximum": 10**18 - 1},
+    "hex_id": {"type": "string", "pattern": "^[0-9a-f]{24}$"},
+    "user": {"type": "string", "minLength": 1},  # A public id, or a mail.
+}
+REQUEST_ID = {"X-Request-Id": {"schema": {"type": "string", "pattern": "^[A-Za-z0-9._-]{1,128}$"}, "required": True}}
+SECONDS = {"Retry-After": {"schema": {"type": "integer", "minimum": 1}, "required": True}}
+HEADERS: dict[str, dict[str, Any]] = {
+    "302": {"Location": {"schema": {"type": "string"}, "required": True}},
+    "401": {"WWW-Authenticate": {"schema": {"type": "string"}, "required": True}},
+    "405": {"Allow": {"schema": {"type": "string"}, "required": True}},
+    "429": SECONDS,
+    "503": SECONDS,
+}
+
 
 def documented(
     summary: str,
@@ -47,7 +67,7 @@ def documented(
     described = [*filter_parameters(filters), *parameters] if filters else list(parameters)
     if paged:
         described += page_parameters(biggest=100, size=15)
-    request = takes(partial=True) if takes and partial else takes
+    request = takes(partial=True) if partial else takes
     decorate: Callable[[Handler], Handler] = extend_schema(
         summary=summary,
         description=description or summary,
@@ -63,7 +83,9 @@ def page_parameters(*, biggest: int, size: int | None) -> list[OpenApiParameter]
     if size is not None:
         per_page["default"] = size
     return [
-        OpenApiParameter("page", {"type": "integer", "minimum": 1}, description="Which page, from 1."),
+        OpenApiParameter(
+            "page", {"type": "integer", "minimum": 1, "maximum": LAST_PAGE}, description="Which page, from 1."
+        ),
         OpenApiParameter("per_page", per_page, description="Rows on a page."),
     ]
 
@@ -75,21 +97,8 @@ def filter_parameters(filters: type[StrictFilterSet[Any]]) -> list[OpenApiParame
         text = declared.label
         if name in alias_of:
             text += f" Also written `{alias_of[name]}`."
-        described.append(OpenApiParameter(name, _filter_schema(declared), description=text))
+        described.append(OpenApiParameter(name, dict(declared.openapi), description=text))
     return described
-
-
-def _filter_schema(declared: Any) -> dict[str, Any]:
-    match declared:
-        case OneOfFilter():
-            return {"type": "string", "enum": list(declared.words)}
-        case YearFilter():
-            return {"type": "integer", "minimum": 1, "maximum": 9999}
-        case DateFilter():
-            return {"type": "string", "format": "date"}
-        case IntegerFilter():
-            return {"type": "integer"}
-    return {"type": "string"}
 
 
 def without_trailing_slashes(endpoints: Sequence[tuple[str, str, str, Any]]) -> list[tuple[str, str, str, Any]]:
@@ -124,6 +133,34 @@ class FamilySchema(AutoSchema):
             )
         ]
 
+    def map_parsers(self) -> list[str]:
+        """Endpoints read their bodies themselves (accounts.api.bodies): JSON, where nothing else is declared."""
+        return [JSON]
+
+    def _resolve_path_parameters(self, variables: Sequence[str]) -> list[dict[str, Any]]:
+        return [{"in": "path", "name": name, "required": True, "schema": IN_PATHS[name]} for name in variables]
+
+    def _get_parameters(self) -> list[dict[str, Any]]:
+        parameters: list[dict[str, Any]] = super()._get_parameters()
+        for parameter in parameters:
+            # A blank value means: not given.
+            if parameter["in"] == "query" and not parameter.get("required"):
+                parameter["allowEmptyValue"] = True
+        return parameters
+
+    def _map_serializer_field(self, field: Any, direction: Any, bypass_extensions: bool = False) -> Any:  # noqa: FBT001, FBT002 - its signature
+        declared = getattr(field, "openapi", None)
+        if declared is None:
+            return super()._map_serializer_field(field, direction, bypass_extensions)
+        return {**declared, "nullable": True} if field.allow_null else dict(declared)
+
+    def _insert_field_validators(self, field: Any, schema: dict[str, Any]) -> None:
+        if getattr(field, "openapi", None) is None:
+            super()._insert_field_validators(field, schema)
+
+    def _map_basic_serializer(self, serializer: Any, direction: Any) -> dict[str, Any]:
+        return {**super()._map_basic_serializer(serializer, direction), "additionalProperties": False}
+
     def _get_response_bodies(self, direction: Literal["request", "response"] = "response") -> dict[str, Any]:
         bodies: dict[str, Any] = super()._get_response_bodies(direction)
         writes = self.method in {"POST", "PUT", "PATCH", "DELETE"}
@@ -132,6 +169,8 @@ class FamilySchema(AutoSchema):
         content = {"application/json": {"schema": self.dialect.error_schema()}}
         for status in sorted(statuses):
             bodies.setdefault(status, {"description": REASONS[status], "content": content})
+        for status, body in bodies.items():
+            body["headers"] = {**REQUEST_ID, **HEADERS.get(status, {}), **body.get("headers", {})}
         return bodies
 
 

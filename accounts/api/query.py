@@ -10,6 +10,7 @@ from accounts.api.errors import ApiError
 from accounts.api.request_log import redact
 
 Given = dict[str, list[str]]  # Values by documented name.
+LAST_PAGE = 10**9
 SHOWN = 100  # Characters of a caller's text that an error repeats.
 
 
@@ -66,7 +67,7 @@ def read_page(given: Mapping[str, list[str]], *, size: int, max_size: int) -> Pa
     """`page` from 1 and `per_page` up to `max_size`. Raises ApiError 400."""
     wrong: dict[str, list[str]] = {}
     numbers: dict[str, int] = {}
-    for name, default, highest in (("page", 1, 10**9), ("per_page", size, max_size)):
+    for name, default, highest in (("page", 1, LAST_PAGE), ("per_page", size, max_size)):
         text = given.get(name, [str(default)])[0]
         valid = text.isascii() and text.isdigit() and len(text) <= len(str(highest)) and 1 <= int(text) <= highest
         if valid:

@@ -6,6 +6,7 @@ object is a msgspec Struct, which is made and written as JSON in a third of the 
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from copy import deepcopy
 from dataclasses import dataclass, field
 from datetime import tzinfo
@@ -265,12 +266,29 @@ class Selection:
 
     def chunk(self, after: Any, limit: int) -> Chunk:
         """The rows behind the one whose key is `after` (None: from the first on)."""
-        return self.arranged(self.resource.behind(begins=after is None), limit=limit, after=after)
+        return self._shown(self._begun(self.resource.behind(begins=after is None), limit=limit, after=after)())
+
+    def chunks(self, size: int) -> Iterator[Chunk]:
+        """All the rows, in short queries of so many. The database reads a chunk while the one before is made into
+        objects, written and sent: none is begun before the rows of the last have all been read, so that a client who
+        reads slowly leaves no query open.
+        """
+        behind, beginning = self.resource.behind(), self.resource.behind(begins=True)
+        rows = self._begun(beginning, limit=size)()
+        with ThreadPoolExecutor(1) as ahead:  # Its thread is started where there is a second chunk.
+            while rows:
+                is_last = len(rows) < size
+                following = None if is_last else ahead.submit(self._begun(behind, limit=size, after=rows[-1][0]))
+                yield self._shown(rows)
+                rows = following.result() if following else []
 
     def arranged(self, arrange: Arrange, *, limit: int, offset: int = 0, **values: Any) -> Chunk:
         """Rows in an order of their own. `values` are of the arrangement's slots."""
+        return self._shown(self._begun(arrange, limit=limit, offset=offset, **values)())
+
+    def _begun(self, arrange: Arrange, *, limit: int, offset: int = 0, **values: Any) -> Callable[[], list[Row]]:
         statement = _statement(self.resource, self.conditions.kinds, arrange, self.zone)
-        return self._shown(statement.run({**self.values, **values, "limit": limit, "offset": offset}))
+        return statement.begun({**self.values, **values, "limit": limit, "offset": offset})
 
     def page(self, *, offset: int, limit: int, arrange: Arrange | None = None) -> tuple[Chunk, int]:
         """A page, and how many rows there are: exact. Walked to from the nearer end; by keys alone, in their order."""

@@ -162,10 +162,10 @@ class RosterPages(LedgerAdmin):
     def _back(session: Any, query: str = "") -> str:
         return reverse("admin:enrollments_session_change", args=[session.pk]) + query
 
-    def _log(self, request: HttpRequest, ids: Sequence[int], flag: int, message: Any) -> None:
+    def _log(self, request: HttpRequest, session: Any, ids: Sequence[int], flag: int, message: Any) -> None:
         user = staff_user(request)
         assert user is not None  # noqa: S101 - whoever wrote these rows
-        rows: Any = Enrollment.objects.filter(pk__in=ids).select_related("person", "session")
+        rows: Any = Enrollment.objects.of(session.organization).filter(pk__in=ids).select_related("person", "session")
         LogEntry.objects.log_actions(user.pk, rows, flag, change_message=message)
 
     # Results.
@@ -201,7 +201,7 @@ class RosterPages(LedgerAdmin):
             refused |= {f"{PREFIX}{one.enrollment_id}": list[str]() for one in given}
         for row_id, why in entered.refused.items():
             refused[f"{PREFIX}{row_id}"] = [describe(why)]
-        self._tell(request, entered.saved, len(refused))
+        self._tell(request, session, entered.saved, len(refused))
         if not refused:
             return None
         shown = Grid(self._rows(self._posted(request, session)), form_of, sent=request.POST, only=refused)
@@ -224,7 +224,7 @@ class RosterPages(LedgerAdmin):
         given = line.form.cleaned_data
         return results.Result(line.row.pk, EnrollmentStatus(given["status"]), given["score"])
 
-    def _tell(self, request: HttpRequest, saved: Sequence[Enrollment], refused: int) -> None:
+    def _tell(self, request: HttpRequest, session: Any, saved: Sequence[Enrollment], refused: int) -> None:
         if not saved and not refused:
             self.message_user(request, "Nothing was changed on the roster.", messages.INFO)
             return
@@ -232,7 +232,7 @@ class RosterPages(LedgerAdmin):
         for row in saved:
             by_status.setdefault(row.get_status_display(), []).append(row.pk)
         for status, ids in by_status.items():
-            self._log(request, ids, CHANGE, f"{status}.")
+            self._log(request, session, ids, CHANGE, f"{status}.")
         text = f"{len(saved)} saved" + (f", {refused} refused" if refused else "") + "."
         self.message_user(request, text, messages.WARNING if refused else messages.SUCCESS)
 
@@ -250,7 +250,7 @@ class RosterPages(LedgerAdmin):
             except Refusal as refusal:
                 self.message_user(request, describe(refusal), messages.ERROR)
             else:
-                self._log(request, [row.pk for row in rows], CHANGE, "Completed.")
+                self._log(request, session, [row.pk for row in rows], CHANGE, "Completed.")
                 self.message_user(request, f"{_people(len(rows))} marked complete.", messages.SUCCESS)
             return HttpResponseRedirect(self._back(session))
         still = "The 1 person who is" if count == 1 else f"The {count} people who are"
@@ -313,7 +313,7 @@ class RosterPages(LedgerAdmin):
             return form
         made = [one.target_id for one in told if one.outcome == Outcome.ENROLLED and one.target_id is not None]
         left = list(dict.fromkeys(one.key for one in told if one.outcome == Outcome.REFUSED))
-        self._log(request, made, ADDITION, [{"added": {}}])
+        self._log(request, session, made, ADDITION, [{"added": {}}])
         text = f"{_people(len(made))} enrolled" + (f", {len(left)} not enrolled" if left else "") + "."
         self.message_user(request, text, messages.WARNING if left else messages.SUCCESS)
         fresh = self.enroll_form(request, None)

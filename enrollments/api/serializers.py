@@ -8,12 +8,19 @@ from rest_framework import serializers
 
 from accounts.api.bodies import StrictSerializer
 from accounts.api.fields import (
+    AmountField,
     DayField,
+    FlagField,
     FloatingField,
     IdField,
     InstantField,
+    MailField,
     NumberField,
     ShortListField,
+    TextField,
+    WebAddressField,
+    WholeField,
+    WordField,
     instant,
     instant_or_null,
 )
@@ -241,16 +248,9 @@ class EnrollBody(StrictSerializer):
 
 
 class CompleteBody(StrictSerializer):
-    score = serializers.DecimalField(**SCORE, allow_null=True, default=None)
-    feedback = serializers.CharField(
-        allow_null=True, allow_blank=True, default=None, trim_whitespace=False, max_length=10_000
-    )
-    certificate_url = serializers.URLField(allow_null=True, default=None, max_length=2000)
-
-    def validate_certificate_url(self, url: str | None) -> str | None:
-        if url is not None and not url.lower().startswith(("http://", "https://")):
-            raise serializers.ValidationError("Give an address that begins with http:// or https://.")
-        return url
+    score = AmountField(**SCORE, allow_null=True, default=None)
+    feedback = TextField(allow_null=True, allow_blank=True, default=None, trim_whitespace=False, max_length=10_000)
+    certificate_url = WebAddressField(allow_null=True, default=None)
 
 
 class CancelBody(StrictSerializer):
@@ -258,31 +258,31 @@ class CancelBody(StrictSerializer):
 
 
 class CourseBody(StrictSerializer):
-    code = serializers.CharField(max_length=60)
-    title = serializers.CharField(max_length=200)
-    category = serializers.ChoiceField(choices=CATEGORIES)
-    delivery_mode = serializers.ChoiceField(choices=DeliveryMode.choices, required=False)
-    duration_hours = serializers.DecimalField(max_digits=7, decimal_places=2, min_value=0, required=False)
-    cost_per_participant = serializers.DecimalField(max_digits=10, decimal_places=2, min_value=0, required=False)
-    provider = serializers.ChoiceField(choices=Provider.choices, required=False)
-    provider_name = serializers.CharField(max_length=200, allow_blank=True, required=False)
-    description = serializers.CharField(allow_blank=True, required=False)
+    code = TextField(max_length=60)
+    title = TextField(max_length=200)
+    category = WordField(choices=CATEGORIES)
+    delivery_mode = WordField(choices=DeliveryMode.choices, required=False)
+    duration_hours = AmountField(max_digits=7, decimal_places=2, min_value=0, required=False)
+    cost_per_participant = AmountField(max_digits=10, decimal_places=2, min_value=0, required=False)
+    provider = WordField(choices=Provider.choices, required=False)
+    provider_name = TextField(max_length=200, allow_blank=True, required=False)
+    description = TextField(allow_blank=True, required=False)
     prerequisites = ShortListField(child=IdField(), required=False, longest=100)
-    pass_score = serializers.DecimalField(**SCORE, allow_null=True, required=False)
-    certificate_months = serializers.IntegerField(min_value=1, max_value=1200, allow_null=True, required=False)
-    uses_units = serializers.BooleanField(required=False)
-    status = serializers.ChoiceField(choices=CourseStatus.choices, required=False)
+    pass_score = AmountField(**SCORE, allow_null=True, required=False)
+    certificate_months = WholeField(min_value=1, max_value=1200, allow_null=True, required=False)
+    uses_units = FlagField(required=False)
+    status = WordField(choices=CourseStatus.choices, required=False)
 
 
 class SessionBody(StrictSerializer):
     course_id = IdField()
-    session_name = serializers.CharField(max_length=200)
+    session_name = TextField(max_length=200)
     start_date = InstantField()
     end_date = InstantField()
-    location = serializers.CharField(max_length=200, allow_blank=True, required=False)
+    location = TextField(max_length=200, allow_blank=True, required=False)
     facilitator_id = IdField(allow_null=True, required=False)
-    max_participants = serializers.IntegerField(min_value=0, max_value=2_147_483_647, allow_null=True, required=False)
-    status = serializers.ChoiceField(choices=SessionStatus.choices, required=False)
+    max_participants = WholeField(min_value=0, max_value=2_147_483_647, allow_null=True, required=False)
+    status = WordField(choices=SessionStatus.choices, required=False)
 
     columns: ClassVar[dict[str, str]] = {
         "session_name": "name",
@@ -294,12 +294,12 @@ class SessionBody(StrictSerializer):
 
 
 class EmployeeBody(StrictSerializer):
-    employee_id = serializers.CharField(max_length=60)
-    first_name = serializers.CharField(max_length=120)
-    last_name = serializers.CharField(max_length=120, allow_blank=True, required=False)
-    email = serializers.EmailField(allow_blank=True, required=False)
-    username = serializers.CharField(max_length=150, allow_blank=True, required=False)
-    kind = serializers.ChoiceField(choices=PersonKind.choices, required=False)
-    active = serializers.BooleanField(required=False)
+    employee_id = TextField(max_length=60)
+    first_name = TextField(max_length=120)
+    last_name = TextField(max_length=120, allow_blank=True, required=False)
+    email = MailField(required=False)
+    username = TextField(max_length=150, allow_blank=True, required=False)
+    kind = WordField(choices=PersonKind.choices, required=False)
+    active = FlagField(required=False)
 
     columns: ClassVar[dict[str, str]] = {"email": "mail"}

@@ -12,7 +12,7 @@ from accounts import selectors as people_selectors
 from accounts.api.bodies import StrictSerializer, read_body
 from accounts.api.endpoint import Endpoint
 from accounts.api.errors import ApiError
-from accounts.api.openapi import documented
+from accounts.api.openapi import NOTHING, documented
 from accounts.api.query import addresses_of_pages, read_page, read_query
 from accounts.api.resource import Resource
 from accounts.errors import FieldsRefused
@@ -281,7 +281,7 @@ class EnrollmentViewSet(TrainingEndpoint):
     @documented(
         "Cancel an enrollment (ours)",
         "Frees the seat. Cancelling again answers the same; a finished enrollment is a 409.",
-        takes=serializers.CancelBody,
+        takes=NOTHING,
         answers=envelope(serializers.ENROLLMENT_DETAILS.serializer, message=True),
     )
     def cancel(self, request: Request, pk: str) -> HttpResponse:

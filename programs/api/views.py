@@ -56,7 +56,7 @@ class SessionViewSet(ProgramsEndpoint):
     @documented("List all program sessions", answers=SESSIONS.serializer(many=True))
     def list(self, request: Request) -> HttpResponseBase:
         self.no_query()
-        return json_array(SESSIONS.of(self.organization).chunk, chunk=IN_A_CHUNK)
+        return json_array(SESSIONS.of(self.organization), chunk=IN_A_CHUNK)
 
     @documented("Get a program session", answers=SESSIONS.serializer)
     def retrieve(self, request: Request, hex_id: str) -> HttpResponse:
@@ -113,7 +113,7 @@ class TemplateViewSet(ProgramsEndpoint):
     @documented("List program templates", answers=TEMPLATES.serializer(many=True))
     def list(self, request: Request) -> HttpResponseBase:
         self.no_query()
-        return json_array(TEMPLATES.of(self.organization).chunk, chunk=IN_A_CHUNK)
+        return json_array(TEMPLATES.of(self.organization), chunk=IN_A_CHUNK)
 
     @documented("Get a program template", answers=TEMPLATES.serializer)
     def retrieve(self, request: Request, hex_id: str) -> HttpResponse:

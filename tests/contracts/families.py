@@ -25,7 +25,7 @@ CODES = {
     503: "busy",
 }
 # Every family's rows come through here.
-STATEMENTS = "accounts.statements.Statement.run"
+STATEMENTS = "accounts.statements.Statement.begun"
 # Stands for the id of the request, as the answer's own header shows it.
 THE_REQUEST_ID = "<X-Request-Id>"
 

@@ -14,7 +14,7 @@ from pytest_django import Settings
 
 from accounts.api import streaming
 from accounts.models import Organization, Person
-from accounts.statements import Statement
+from accounts.statements import Row, Statement, Values
 from tests.conftest import Api, body_of
 from tests.contracts.oracle import EXAMPLES, LISTINGS, Listing, World, folded, json_of, make_train_sessions, undone
 from tests.contracts.records import Record, person_row, write_records
@@ -161,8 +161,13 @@ def test_a_list_that_fails_after_its_first_chunk_breaks_off(
 ) -> None:
     write_records([Record(organization)] * 3)
     monkeypatch.setattr(streaming, "CHUNK", 2)
+    begun = Statement.begun
+
+    def fail_behind(statement: Statement, values: Values) -> Callable[[], list[Row]]:
+        return raises(RuntimeError("the second chunk")) if "after" in values else begun(statement, values)
+
+    monkeypatch.setattr(Statement, "begun", fail_behind)
     response = api.get("/api/train_sessions")
-    monkeypatch.setattr(Statement, "run", raises(RuntimeError("the second chunk")))
     with pytest.raises(RuntimeError, match="the second chunk"):
         body_of(response)
 

@@ -1,7 +1,7 @@
 """Giving people more time, many at once: each record by so many days from its own due day."""
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
 
 from accounts.actors import Actor
 from accounts.days import day_of, last_instant
@@ -41,6 +41,6 @@ def later(due_at: datetime, days: int, zone: tzinfo) -> datetime:
         day = day_of(due_at, zone)
         if due_at == last_instant(day, zone):
             return last_instant(day + timedelta(days=days), zone)
-        return due_at.astimezone(zone) + timedelta(days=days)
+        return (due_at.astimezone(zone) + timedelta(days=days)).astimezone(UTC)
     except OverflowError as error:
         raise FieldsRefused({"days": ["Give fewer days: the calendar ends before."]}) from error

@@ -15,8 +15,8 @@ from accounts.actors import Actor
 from accounts.api.bodies import StrictSerializer, read_body
 from accounts.api.endpoint import Endpoint
 from accounts.api.errors import ApiError
-from accounts.api.filters import read_instant, read_uuid
-from accounts.api.openapi import documented
+from accounts.api.filters import UuidListFilter, read_instant, read_uuid
+from accounts.api.openapi import NOTHING, documented
 from accounts.api.query import Given, read_query, shown
 from accounts.api.resource import Chunk, Selection
 from accounts.errors import PeopleInactive
@@ -29,7 +29,7 @@ from training.api.assignments.cursor import fingerprint, instant_of, read_cursor
 from training.api.assignments.dialect import AssignmentsDialect
 from training.api.assignments.serializers import ASSIGNMENTS, COURSES
 from training.errors import CourseNotAssignable, RecordsNotOpen
-from training.filters import AssignmentFilter, TrainingCourseFilter, read_learner
+from training.filters import LEARNER_ID, AssignmentFilter, TrainingCourseFilter, read_learner
 from training.models import TrainSession
 from training.selectors import Position
 from training.services import records
@@ -39,7 +39,10 @@ Item = TypeVar("Item")
 
 AFTER = OpenApiParameter("after", {"type": "string"}, description="The `endCursor` of the page before.")
 IDS = OpenApiParameter(
-    "ids", {"type": "string"}, required=True, description="Assignment uuids, comma separated or repeated; at most 100."
+    "ids",
+    {"type": "array", "items": UuidListFilter.schema, "minItems": 1, "maxItems": IDS_IN_A_CALL},
+    required=True,
+    description="Assignment uuids, comma separated or repeated; at most 100.",
 )
 DUE = OpenApiParameter(
     "dueAtTime", {"type": "string", "format": "date-time"}, required=True, description="RFC 3339; offsets are allowed."
@@ -150,13 +153,19 @@ class AssignmentViewSet(AssignmentsEndpoint):
     @documented(
         "Create training assignments",
         "A person who holds an open assignment of the course keeps it unchanged.",
+        takes=NOTHING,
         answers=serializers.CreatedAssignmentsAnswer,
         parameters=[
             OpenApiParameter(
                 "courseId", {"type": "string", "format": "uuid"}, required=True, description="The course."
             ),
             DUE,
-            OpenApiParameter("learnerIds", {"type": "string"}, required=True, description="Learners; at most 100."),
+            OpenApiParameter(
+                "learnerIds",
+                {"type": "array", "items": LEARNER_ID, "minItems": 1, "maxItems": IDS_IN_A_CALL},
+                required=True,
+                description="Learners, comma separated or repeated; at most 100.",
+            ),
         ],
     )
     def create(self, request: Request) -> HttpResponse:
@@ -189,7 +198,10 @@ class AssignmentViewSet(AssignmentsEndpoint):
         )
 
     @documented(
-        "Move the due time of training assignments", answers=serializers.AssignmentsAnswer, parameters=[IDS, DUE]
+        "Move the due time of training assignments",
+        takes=NOTHING,
+        answers=serializers.AssignmentsAnswer,
+        parameters=[IDS, DUE],
     )
     def partial_update(self, request: Request) -> HttpResponse:
         given = self.query("ids", "dueAtTime", repeatable=["ids"])

@@ -10,7 +10,7 @@ from django.db.models.functions import Cast, Coalesce, Concat, Floor
 from rest_framework import serializers
 
 from accounts.api.bodies import StrictSerializer
-from accounts.api.fields import IdField, ShortListField
+from accounts.api.fields import AmountField, FlagField, IdField, ShortListField, TextField, WholeField
 from accounts.api.resource import Column, Resource, Shape, day_column
 from accounts.models import Person
 from enrollments.models import Course
@@ -47,6 +47,14 @@ def _shape(zone: tzinfo | None) -> Shape:
     }
 
 
+# Ids as a query or a form has them.
+IDS_IN_TEXT: dict[str, Any] = {
+    "type": "array",
+    "items": {"type": "integer", "minimum": 0, "maximum": 10**18 - 1},
+    "minItems": 1,
+    "maxItems": 1000,
+}
+
 # Document b's keys, in its order.
 TRAIN_SESSIONS = Resource("TrainSession", selectors.live_records, _shape, filters=TrainSessionFilter, descending=True)
 
@@ -62,14 +70,14 @@ def hours(value: Decimal) -> str:
 
 
 class ProgressBody(StrictSerializer):
-    percent_complete = serializers.IntegerField(min_value=0, max_value=100, required=False)
-    time_spent = serializers.DecimalField(**HOURS, required=False)
+    percent_complete = WholeField(min_value=0, max_value=100, required=False)
+    time_spent = AmountField(**HOURS, required=False)
 
 
 class AttemptBody(StrictSerializer):
-    score = serializers.DecimalField(**SCORE)
-    passed = serializers.BooleanField(required=False)
-    time_spent = serializers.DecimalField(**HOURS, required=False)
+    score = AmountField(**SCORE)
+    passed = FlagField(required=False)
+    time_spent = AmountField(**HOURS, required=False)
 
 
 class UnassignIdsBody(StrictSerializer):
@@ -77,16 +85,32 @@ class UnassignIdsBody(StrictSerializer):
 
 
 class UnassignCoursesBody(StrictSerializer):
-    course_codes = ShortListField(child=serializers.CharField(max_length=60), allow_empty=False, longest=1000)
+    course_codes = ShortListField(child=TextField(max_length=60), allow_empty=False, longest=1000)
     login_id = IdField()
 
 
-class UnassignBody(serializers.Serializer[Any]):
-    """Either `ids`, or `course_codes` and `login_id`."""
-
-    ids = serializers.ListField(child=serializers.IntegerField(), required=False)
-    course_codes = serializers.ListField(child=serializers.CharField(), required=False)
-    login_id = serializers.IntegerField(required=False)
+UNASSIGN_BODY: dict[str, Any] = {
+    "oneOf": [
+        {
+            "type": "object",
+            "properties": {"ids": {**UnassignIdsBody().fields["ids"].openapi, "minItems": 1}},
+            "required": ["ids"],
+            "additionalProperties": False,
+        },
+        {
+            "type": "object",
+            "properties": {name: field.openapi for name, field in UnassignCoursesBody().fields.items()},
+            "required": ["course_codes", "login_id"],
+            "additionalProperties": False,
+        },
+    ]
+}
+UNASSIGN_FORM: dict[str, Any] = {
+    "type": "object",
+    "properties": {"ids": IDS_IN_TEXT},
+    "required": ["ids"],
+    "additionalProperties": False,
+}
 
 
 class UnassignedSerializer(serializers.Serializer[Any]):

@@ -7,7 +7,7 @@ from django.http import HttpResponse, HttpResponseBase
 from drf_spectacular.utils import OpenApiParameter
 from rest_framework.request import Request
 
-from accounts.api.bodies import FORMS, media_type, read_body, read_json
+from accounts.api.bodies import FORMS, JSON, media_type, read_body, read_json
 from accounts.api.endpoint import Endpoint
 from accounts.api.errors import ApiError
 from accounts.api.openapi import documented, page_parameters
@@ -58,7 +58,7 @@ class TrainSessionViewSet(Endpoint):
             return self.page(chosen, given)
         if "s" in given:
             raise ApiError.bad_query({"s": ["Sorts paged requests only. Give page or per_page too."]})
-        return json_array(chosen.chunk)
+        return json_array(chosen)
 
     def page(self, chosen: Selection, given: Given) -> HttpResponse:
         page = read_page(given, size=PAGE_SIZE, max_size=BIGGEST_PAGE)
@@ -126,9 +126,11 @@ class TrainSessionViewSet(Endpoint):
         "Unassign train sessions",
         "All or nothing. `ids` in the query (`ids=[1,2]`, `ids=1,2`, repeated, or as `ids[]`), in a form, or in a JSON "
         "body; or `course_codes` and `login_id` in a JSON body. At most 1,000 ids. Completed records are refused.",
-        takes=serializers.UnassignBody,
+        takes={JSON: serializers.UNASSIGN_BODY, **dict.fromkeys(FORMS, serializers.UNASSIGN_FORM)},
         answers=serializers.UnassignedSerializer,
-        parameters=[OpenApiParameter("ids", {"type": "string"}, description="`[1,2]` or `1,2`.")],
+        parameters=[
+            OpenApiParameter("ids", serializers.IDS_IN_TEXT, description="Also as `[1,2]`, and as `1,2`."),
+        ],
     )
     def unassign(self, request: Request) -> HttpResponse:
         by_query = read_query(self.http, known={"ids"}, aliases=IDS_ALIASES, repeatable={"ids"}).get("ids")
