@@ -85,15 +85,16 @@ def failing(client: Client, asked: list[str]) -> dict[str, object]:
     return found
 
 
-@pytest.mark.parametrize("who", ["superuser", "administrator"])
-def test_no_address_fails_at_its_query(scene: Scene, who: str) -> None:
+@pytest.mark.parametrize(("who", "first"), [("superuser", 0), ("administrator", 1)])
+def test_no_address_fails_at_its_query(scene: Scene, who: str, first: int) -> None:
+    """They take turns, so that each asks every address, and every filter of a list: all questions twice take minutes."""
     asked = []
     for name, route in sorted(addresses().items()):
         own, *_ = targets(scene, name, route)
         joint = "&" if "?" in own else "?"
         asked += [f"{own}{joint}{query}" for query in typed(name, scene.users[who])]
-    assert len(asked) > 1_000
-    assert failing(scene.clients[who], asked) == {}
+    assert len(asked) > 2_000
+    assert failing(scene.clients[who], asked[first::2]) == {}
 
 
 def test_no_address_fails_at_the_id_in_it(scene: Scene) -> None:

@@ -23,7 +23,7 @@ from playwright.sync_api import (
     sync_playwright,
 )
 
-from tests.concurrency.databases import KINDS, scratch_url
+from tests.concurrency.databases import KIND, scratch_url
 from tests.config.wire import ROOT, environment, running
 
 CHROMIUM = shutil.which("chromium") or ""
@@ -86,7 +86,7 @@ class Visitor:
 
 @contextmanager
 def serving(folder: Path) -> Iterator[Site]:
-    with scratch_url(KINDS[-1], folder) as url:
+    with scratch_url(KIND, folder) as url:
         settings = {"DATABASE_URL": url}
         made = subprocess.run(
             [sys.executable, "-W", "ignore", "-c", MAKE_SCENE],

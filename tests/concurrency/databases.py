@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PATIENCE = 120  # Seconds.
 SERVER = os.environ.get("DATABASE_URL", "")
 POOLER = os.environ.get("DATABASE_POOLER", "none")
-KINDS = ["sqlite", *(["postgresql"] if SERVER.startswith("postgres") else [])]
+KIND = "postgresql" if SERVER.startswith("postgres") else "sqlite"
 
 
 class Scratch:

@@ -13,7 +13,7 @@ import time_machine
 from accounts.models import IdempotencyRecord, Organization
 from enrollments.models import Course, Enrollment, Session
 from tests.acts import owed
-from tests.concurrency.databases import KINDS, PATIENCE, Scratch, scratch
+from tests.concurrency.databases import KIND, PATIENCE, Scratch, scratch
 from tests.concurrency.threads import RACE, at_once
 from tests.conftest import Api, api_of
 from tests.factories import CourseFactory, PersonFactory, SessionFactory
@@ -197,9 +197,9 @@ def test_a_key_is_up_to_255_visible_characters(api: Api, record: TrainSession, k
 # Across a crash.
 
 
-@pytest.fixture(scope="module", params=KINDS)
-def crashing(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scratch]:
-    with scratch(request.param, tmp_path_factory.mktemp("scratch")) as made:
+@pytest.fixture(scope="module")
+def crashing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scratch]:
+    with scratch(KIND, tmp_path_factory.mktemp("scratch")) as made:
         yield made
 
 

@@ -16,9 +16,9 @@ from typing import Any
 
 import pytest
 
-from tests.concurrency.databases import POOLER, ROOT, SERVER, scratch_url
+from tests.concurrency.databases import KIND, POOLER, ROOT, scratch_url
 
-POINTS = 20
+POINTS = 20 if KIND == "postgresql" else 8
 ROWS = 400
 SEED = 20_261_121
 LAST_DAY = date(2026, 11, 20)
@@ -77,8 +77,7 @@ class Forks:
 @pytest.fixture(scope="module")
 def forks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forks]:
     folder = tmp_path_factory.mktemp("forks")
-    kind = "postgresql" if SERVER.startswith("postgres") else "sqlite"
-    with scratch_url(kind, folder) as url:
+    with scratch_url(KIND, folder) as url:
         made = Forks(folder, url)
         yield made
         made.stop()

@@ -25,7 +25,7 @@ from enrollments.services.catalogue import update_session
 from programs.models import ProgramSession
 from programs.services.membership import join
 from tests.acts import ACTOR, enroll, owed
-from tests.concurrency.databases import PATIENCE, POOLER, scratch
+from tests.concurrency.databases import KIND, PATIENCE, POOLER, scratch
 from tests.concurrency.threads import CONNECTIONS, RACE
 from tests.conftest import Api
 from tests.factories import CourseFactory, PersonFactory, ProgramSessionFactory, SessionFactory
@@ -202,6 +202,7 @@ def test_sqlite_takes_the_write_lock_at_the_start_and_waits_three_seconds_for_it
     assert (options["transaction_mode"], options["timeout"]) == ("IMMEDIATE", transactions.LOCK_WAIT.total_seconds())
 
 
+@pytest.mark.skipif(KIND != "sqlite", reason="The tests on SQLite ask this.")
 def test_on_sqlite_a_writer_that_does_not_end_makes_others_busy_in_a_bounded_time(tmp_path: Path) -> None:
     """A database on disk, as in production: the tests' own is in memory, where nobody waits."""
     with scratch("sqlite", tmp_path) as database_on_disk:
