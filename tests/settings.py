@@ -15,6 +15,7 @@ for family in ("TRAIN_SESSIONS", "ASSIGNMENTS_READ", "ASSIGNMENTS_WRITE", "PROGR
 
 from config.settings import *  # noqa: E402, F403 - after the environment
 
+WHITENOISE_AUTOREFRESH = True  # Looks for a file when it is asked for, not for all when a client is made.
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
 # The servers and commands that tests start are the real ones.
