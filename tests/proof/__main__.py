@@ -10,17 +10,19 @@ one of its own from the installed binaries) and, for the limits, Redis (PROOF_RE
 import argparse
 import importlib
 import multiprocessing
+import re
 import sys
 import time
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 from tests.benchmarks import machine
-from tests.proof.figures import Proof, table
+from tests.proof.figures import HEAD, Proof, table
 from tests.proof.ground import Ground
 
 PARTS = ("seats", "crashes", "feed", "fuzz", "access", "hostile", "limits", "time")
 PAGE = Path(__file__).resolve().parents[2] / "RELIABILITY.md"
+NAMED = re.compile(r"\| \*\*(\w+)\*\* ")
 BEGIN, END = "<!-- figures: written by python -m tests.proof --write -->", "<!-- end of figures -->"
 
 
@@ -54,12 +56,26 @@ def prove(part: str, ground: Ground) -> Proof:
 
 
 def write(proofs: list[Proof]) -> None:
+    """Into the page. The rows of parts that did not run stay."""
     before, begin, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)
-    _, end, after = rest.partition(END)
+    written, end, after = rest.partition(END)
     if not (begin and end):
         raise SystemExit(f"{PAGE.name} has no place for figures: {BEGIN} … {END}")
-    text = f"{table(proofs)}\n\n{machine.sentence(machine.facts())}"
-    PAGE.write_text(f"{before}{BEGIN}\n{text}\n{END}{after}", encoding="utf-8")
+    rows = rows_by_part(written) | {proof.part: list(proof.rows()) for proof in proofs}
+    text = "\n".join([HEAD, *(row for part in PARTS for row in rows.get(part, ()))])
+    machines = machine.sentence(machine.facts())
+    PAGE.write_text(f"{before}{BEGIN}\n{text}\n\n{machines}\n{END}{after}", encoding="utf-8")
+
+
+def rows_by_part(written: str) -> dict[str, list[str]]:
+    rows: dict[str, list[str]] = {}
+    part = ""
+    for line in written.splitlines():
+        if named := NAMED.match(line):
+            part = named[1]
+        if part and line.startswith("|"):
+            rows.setdefault(part, []).append(line)
+    return rows
 
 
 if __name__ == "__main__":
