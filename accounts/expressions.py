@@ -4,17 +4,17 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from functools import cache
 from itertools import pairwise
 from typing import Any
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from django.db import DataError, connection, models, transaction
 from django.db.models import Func
 
 from accounts.days import clock_change
 
-# Twice a month, from before there were any zones until rules alone say what comes.
+# Twice a month, from when on the zones' history is certain until rules alone say what comes.
 COMPARED = [
     datetime(year, month, day, 12, tzinfo=UTC)
-    for year in range(1840, 2041)
+    for year in range(1970, 2041)
     for month in range(1, 13)
     for day in (1, 15)
 ]
@@ -54,7 +54,10 @@ def knows_zone(name: str) -> bool:
     """
     if connection.vendor != "postgresql":
         return False
-    zone = ZoneInfo(name)
+    try:
+        zone = ZoneInfo(name)
+    except ZoneInfoNotFoundError:
+        return False
     changes = [clock_change(*between, zone) for between in pairwise(COMPARED) if _differ(*between, zone)]
     if any(_is_put_back_over_midnight(at, zone) for at in changes):
         return False

@@ -3,6 +3,8 @@
 Only sentences written here are shown: an exception's own text may hold what a caller sent.
 """
 
+from collections.abc import Sequence
+
 from django.core.exceptions import DisallowedHost, RequestDataTooBig, TooManyFieldsSent, TooManyFilesSent
 from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
@@ -22,6 +24,16 @@ def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
         case DisallowedHost():
             return _answer(request, ApiError(400, ["The Host header names no host that is served here."]))
     return _answer(request, ApiError(400, ["The request cannot be read."]))
+
+
+def method_not_allowed(request: HttpRequest, allowed: Sequence[str]) -> HttpResponse:
+    """`allowed` are methods in upper case."""
+    words = ", ".join(allowed)
+    response = _answer(
+        request, ApiError(405, [f"{shown(request.method or '')} is not allowed here. Allowed: {words}."])
+    )
+    response["Allow"] = words
+    return response
 
 
 def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponse:

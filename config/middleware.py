@@ -4,7 +4,10 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 
 from accounts.api.errors import ApiError
+from config import errors
 from config.families import family_of
+
+METHODS_OF_PAGES = ("GET", "HEAD", "POST")
 
 
 class RequestLineLimit:
@@ -23,3 +26,17 @@ class RequestLineLimit:
         if dialect is None:
             return HttpResponse(f"{message}\n", status=414, content_type="text/plain; charset=utf-8")
         return dialect.error_response(ApiError(414, [message]))
+
+
+class PageMethods:
+    """Outside the families a request that is none of GET, HEAD and POST is a 405: the admin's views would take any other
+    for a GET.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        if request.method in METHODS_OF_PAGES or family_of(request.path_info) is not None:
+            return self.get_response(request)
+        return errors.method_not_allowed(request, METHODS_OF_PAGES)

@@ -7,11 +7,16 @@ Nothing of Django's applications is imported here before a request came: the ser
 loads the application.
 """
 
+import errno
 import logging
 import secrets
 import socket
+import struct
 import time
+from concurrent.futures import Future
 from contextlib import suppress
+from functools import partial
+from selectors import EVENT_READ
 from urllib.parse import unquote, urlsplit
 
 from gunicorn.config import Config
@@ -20,20 +25,27 @@ from gunicorn.http.unreader import Unreader
 from gunicorn.workers.gthread import TConn, ThreadWorker
 
 from accounts.api.request_log import KEPT_REQUEST_ID, current_request_id
+from config.receiving import BLOCK, MAX_REQUEST_LINE, Incoming
 
 logger = logging.getLogger(__name__)
 
 Address = tuple[str, int] | str  # Of a caller: host and port, or what a UNIX socket has.
 
-# Twice the longest target that is served, so that the middleware's 414 comes first, and memory has a bound all the same.
-MAX_REQUEST_LINE = 131_072
-
 # A client that is still sending reads no answer: what it sends is dropped for a while, before the connection closes.
 LINGER_SECONDS = 2.0
 LINGER_BYTES = 16 * 1024 * 1024
+# How long a thread waits for a client that takes none of its answer, or sends no more of what was thought to be whole.
+SEND_SECONDS = 60
+RECEIVE_SECONDS = 10
+
+
+class BodyTooLarge(errors.ParseException):
+    pass
+
 
 # Whatever gunicorn raises for a request that it cannot read. Its own text repeats what was sent, so it is not shown.
 REFUSALS: tuple[tuple[type[Exception], int, str], ...] = (
+    (BodyTooLarge, 413, "The body is too large."),
     (errors.LimitRequestLine, 414, "The request line is too long."),
     (errors.LimitRequestHeaders, 431, "The headers are too many or too long."),
     (errors.ExpectationFailed, 417, "The expectation in the Expect header cannot be met."),
@@ -60,10 +72,15 @@ class Request(message.Request):
     """A request that, if it is refused, can be asked where it was going."""
 
     line = b""
+    _expected_100_continue: bool
 
     def __init__(self, cfg: Config, unreader: Unreader, peer_addr: Address, req_number: int = 1) -> None:
         try:
             super().__init__(cfg, unreader, peer_addr, req_number)
+            if isinstance(unreader, Incoming):
+                if unreader.too_large:
+                    raise BodyTooLarge
+                self._expected_100_continue = self._expected_100_continue and not unreader.continued
         except errors.ParseException as error:
             error.refused = self
             raise
@@ -87,15 +104,168 @@ class Parser(parser.RequestParser):
 
 
 class Worker(ThreadWorker):
-    def handle(self, conn: TConn) -> object:
-        """True: keep the connection. False: close it. Anything else: ask again when there is data."""
-        # A connection keeps the parser it has. Under TLS it must get its own; but TLS is spoken by a proxy before this.
-        if conn.parser is None and not self.cfg.is_ssl:
-            conn.parser = Parser(self.cfg, conn.sock, conn.client)
-        kept: object = super().handle(conn)
-        if kept is False:
-            _linger(conn.sock)
-        return kept
+    """gunicorn's threads, each of which gets requests that are there to their end: what comes slowly, and what is only
+    waited for, is the poller's. (Under TLS all is gunicorn's own; but TLS is spoken by a proxy before this.)
+    """
+
+    def init_process(self) -> None:
+        self.receiving: dict[TConn, Incoming] = {}  # The oldest first.
+        self.lingering: dict[TConn, tuple[float, int]] = {}  # Until when, and how much was dropped.
+        self.looked = time.monotonic()
+        super().init_process()
+
+    def accept(self, listener: socket.socket) -> None:
+        if self.cfg.is_ssl:
+            super().accept(listener)
+            return
+        self._make_room()
+        try:
+            sock, address = listener.accept()
+        except OSError as error:
+            if error.errno in {errno.EMFILE, errno.ENFILE}:
+                self._drop_oldest()
+            elif error.errno not in {errno.EAGAIN, errno.ECONNABORTED, errno.EWOULDBLOCK}:
+                raise
+            return
+        self.nr_conns += 1
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", SEND_SECONDS, 0))
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("ll", RECEIVE_SECONDS, 0))
+        conn = TConn(self.cfg, sock, address, listener.getsockname())
+        conn.parser = Parser(self.cfg, conn.sock, conn.client)
+        conn.parser.unreader = Incoming(conn.sock)
+        conn.initialized = True
+        self._receive(conn)
+
+    def on_client_socket_readable(self, conn: TConn, client: socket.socket) -> None:
+        """The next request on a connection that was kept, or its end."""
+        if not isinstance(conn.parser.unreader, Incoming):
+            super().on_client_socket_readable(conn, client)
+            return
+        self.poller.unregister(client)
+        self.keepalived_conns.remove(conn)
+        conn.parser.unreader.begin(b"")
+        self._receive(conn)
+
+    def _receive(self, conn: TConn) -> None:
+        """To a thread, where the request is there already; else it is waited for."""
+        incoming: Incoming = conn.parser.unreader
+        conn.sock.setblocking(False)
+        if not incoming.whole and not _taken(incoming):
+            self._drop(conn)
+        elif incoming.whole:
+            self.enqueue_req(conn)
+        else:
+            self.receiving[conn] = incoming
+            self.poller.register(conn.sock, EVENT_READ, partial(self._on_more, conn))
+
+    def _on_more(self, conn: TConn, _sock: socket.socket) -> None:
+        incoming = self.receiving[conn]
+        if not _taken(incoming):
+            self._stop_receiving(conn)
+            self._drop(conn)
+        elif incoming.whole:
+            self._stop_receiving(conn)
+            self.enqueue_req(conn)
+
+    def _stop_receiving(self, conn: TConn) -> None:
+        del self.receiving[conn]
+        self.poller.unregister(conn.sock)
+
+    def finish_request(self, conn: TConn, fs: "Future[object]") -> None:
+        incoming = conn.parser.unreader if conn.parser is not None else None
+        if not isinstance(incoming, Incoming) or fs.cancelled() or fs.exception() is not None:
+            super().finish_request(conn, fs)
+        elif not fs.result():
+            self._linger(conn)
+        else:
+            incoming.begin(incoming.rest())
+            if incoming.silent:
+                super().finish_request(conn, fs)
+            else:
+                self._receive(conn)
+
+    def _linger(self, conn: TConn) -> None:
+        """Say that the answer is complete, then wait for the client to close: data left unread would reset the
+        connection, and the client could lose the answer.
+        """
+        try:
+            conn.sock.setblocking(False)
+            conn.sock.shutdown(socket.SHUT_WR)
+            self.poller.register(conn.sock, EVENT_READ, partial(self._on_rest, conn))
+        except (OSError, ValueError):  # The client is gone, or gunicorn has closed a broken answer already.
+            self._drop(conn)
+        else:
+            self.lingering[conn] = time.monotonic() + LINGER_SECONDS, 0
+
+    def _on_rest(self, conn: TConn, _sock: socket.socket) -> None:
+        until, dropped = self.lingering[conn]
+        try:
+            data = conn.sock.recv(BLOCK)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        self.lingering[conn] = until, dropped + len(data)
+        if not data or dropped + len(data) > LINGER_BYTES:
+            self._stop_lingering(conn)
+
+    def _stop_lingering(self, conn: TConn) -> None:
+        del self.lingering[conn]
+        self.poller.unregister(conn.sock)
+        with suppress(OSError):
+            conn.sock.shutdown(socket.SHUT_RDWR)
+        self._drop(conn)
+
+    def _drop(self, conn: TConn) -> None:
+        self.nr_conns -= 1
+        if isinstance(conn.parser.unreader, Incoming):
+            conn.parser.unreader.close()
+        conn.close()
+
+    def _make_room(self) -> None:
+        """The last place is given to whoever comes, at the cost of whoever is longest about a request."""
+        if self.nr_conns >= self.worker_connections - 1:
+            self._drop_oldest()
+
+    def _drop_oldest(self) -> None:
+        if self.receiving:
+            conn = next(iter(self.receiving))
+            self._stop_receiving(conn)
+            self._drop(conn)
+        elif self.keepalived_conns:
+            conn = self.keepalived_conns.popleft()
+            self.poller.unregister(conn.sock)
+            self._drop(conn)
+
+    def murder_pending(self) -> None:
+        """Called at every turn of gunicorn's loop, and at least each second."""
+        super().murder_pending()
+        now = time.monotonic()
+        if now - self.looked < 1 and self.alive:
+            return
+        self.looked = now
+        for conn, incoming in list(self.receiving.items()):
+            if incoming.silent and not self.alive:
+                self._stop_receiving(conn)
+                self._drop(conn)
+            elif incoming.late:
+                self._stop_receiving(conn)
+                self._too_late(conn, incoming)
+        for conn, (until, _) in list(self.lingering.items()):
+            if now > until:
+                self._stop_lingering(conn)
+
+    def _too_late(self, conn: TConn, incoming: Incoming) -> None:
+        if incoming.silent:
+            self._drop(conn)
+            return
+        target, request_id = _target(incoming.line), secrets.token_hex(16)
+        current_request_id.set(request_id)
+        logger.warning("%s refused for %s: 408", target[:200], conn.client)
+        answer = _answer(target, 408, "The request did not come to its end in time.", request_id)
+        with suppress(OSError):  # What does not fit at once is not waited for.
+            conn.sock.send(answer)
+        self._linger(conn)
 
     def handle_error(
         self, req: message.Request | None, client: socket.socket, addr: Address, exc: BaseException
@@ -104,13 +274,23 @@ class Worker(ThreadWorker):
         request_id = _request_id(request)
         current_request_id.set(request_id)
         status, sentence = _reason(exc, request_id)
-        target = _target(request)
+        target = _target(getattr(request, "line", b""))
         if status == 500:  # noqa: PLR2004 - a failure is ours, everything else the caller's
             logger.error("%s failed", target[:200], exc_info=exc)
         else:
             logger.warning("%s refused for %s: %s %s", target[:200], addr, status, type(exc).__name__)
         with suppress(OSError):
-            client.sendall(_answer(request, target, status, sentence, request_id))
+            answer = _answer(target, status, sentence, request_id)
+            of_head = request is not None and request.method == "HEAD"
+            client.sendall(answer.partition(b"\r\n\r\n")[0] + b"\r\n\r\n" if of_head else answer)
+
+
+def _taken(incoming: Incoming) -> bool:
+    """Whether the client is still there, and the disk that holds what it sends has room."""
+    try:
+        return incoming.receive()
+    except OSError:
+        return False
 
 
 def _reason(exc: BaseException, request_id: str) -> tuple[int, str]:
@@ -121,9 +301,9 @@ def _reason(exc: BaseException, request_id: str) -> tuple[int, str]:
     return 500, f"Internal error. Quote the request id {request_id}."
 
 
-def _target(request: message.Request | None) -> str:
+def _target(line: bytes) -> str:
     """The target as sent, from a line of which nothing is certain."""
-    words: list[bytes] = getattr(request, "line", b"").split(maxsplit=2)[:2]
+    words = line.split(maxsplit=2)[:2]
     return next((word.decode("latin-1") for word in words if b"/" in word), "")
 
 
@@ -132,8 +312,8 @@ def _request_id(request: message.Request | None) -> str:
     return given if KEPT_REQUEST_ID.match(given) else secrets.token_hex(16)
 
 
-def _answer(request: message.Request | None, target: str, status: int, sentence: str, request_id: str) -> bytes:
-    """A whole response. To HEAD it has the headers alone."""
+def _answer(target: str, status: int, sentence: str, request_id: str) -> bytes:
+    """A whole response."""
     # Importable only where the application is loaded.
     from accounts.api.errors import ApiError  # noqa: PLC0415
     from accounts.api.rendering import to_json  # noqa: PLC0415
@@ -152,8 +332,7 @@ def _answer(request: message.Request | None, target: str, status: int, sentence:
         "",
         "",
     )
-    head = "\r\n".join(lines).encode("latin-1")
-    return head if request is not None and request.method == "HEAD" else head + body
+    return "\r\n".join(lines).encode("latin-1") + body
 
 
 def _path(target: str) -> str:
@@ -162,20 +341,3 @@ def _path(target: str) -> str:
         with suppress(ValueError):
             return unquote(urlsplit(target).path)
     return unquote(target.partition("?")[0].partition("#")[0])
-
-
-def _linger(connection: socket.socket) -> None:
-    """Say that the answer is complete, then wait for the client to close: data left unread would reset the connection,
-    and the client could lose the answer. Here, because gunicorn waits in the thread that accepts for everybody.
-    """
-    deadline = time.monotonic() + LINGER_SECONDS
-    dropped = 0
-    with suppress(OSError):  # The client is gone, or gunicorn has closed a broken answer already.
-        connection.shutdown(socket.SHUT_WR)
-        while dropped < LINGER_BYTES and (left := deadline - time.monotonic()) > 0:
-            connection.settimeout(left)
-            data = connection.recv(65_536)
-            if not data:
-                break
-            dropped += len(data)
-        connection.shutdown(socket.SHUT_RDWR)

@@ -34,6 +34,11 @@ def instant_or_null(value: datetime | None) -> str | None:
     return None if value is None else instant(value)
 
 
+def schema_of(field: Any) -> dict[str, Any]:
+    """What one of the fields below takes."""
+    return dict(field.openapi)
+
+
 class TypedText(serializers.CharField):
     """Text by its JSON type alone, its length counted as it is given."""
 
@@ -168,7 +173,7 @@ class ShortListField(serializers.ListField):
     @property
     def openapi(self) -> dict[str, object]:
         shortest = {} if self.allow_empty else {"minItems": 1}
-        return {"type": "array", "items": self.child.openapi, **shortest, "maxItems": self.longest}
+        return {"type": "array", "items": schema_of(self.child), **shortest, "maxItems": self.longest}
 
     def to_internal_value(self, data: Any) -> list[Any]:
         if isinstance(data, list) and len(data) > self.longest:

@@ -59,22 +59,31 @@ def documented(
     status: int = 200,
     takes: Any = None,
     partial: bool = False,
+    bodiless: bool = False,
     filters: type[StrictFilterSet[Any]] | None = None,
     paged: bool = False,
     parameters: Sequence[OpenApiParameter] = (),
 ) -> Callable[[Handler], Handler]:
-    """Describe an endpoint beside it: what it takes, answers and filters by. The errors come from its dialect."""
+    """Describe an endpoint beside it: what it takes, answers and filters by. The errors come from its dialect.
+
+    `bodiless`: what it takes may also be left out.
+    """
     described = [*filter_parameters(filters), *parameters] if filters else list(parameters)
     if paged:
         described += page_parameters(biggest=100, size=15)
     request = takes(partial=True) if partial else takes
-    decorate: Callable[[Handler], Handler] = extend_schema(
+    describe: Callable[[Handler], Handler] = extend_schema(
         summary=summary,
         description=description or summary,
         request=request,
         responses={status: answers},
         parameters=described,
     )
+
+    def decorate(handler: Handler) -> Handler:
+        handler.takes_a_body = not (bodiless or takes is NOTHING)  # type: ignore[attr-defined]  # for FamilySchema
+        return describe(handler)
+
     return decorate
 
 
@@ -137,6 +146,11 @@ class FamilySchema(AutoSchema):
         """Endpoints read their bodies themselves (accounts.api.bodies): JSON, where nothing else is declared."""
         return [JSON]
 
+    def _get_request_body(self, direction: Literal["request", "response"] = "request") -> dict[str, Any] | None:
+        body: dict[str, Any] | None = super()._get_request_body(direction)  # type: ignore[no-untyped-call]
+        handler = getattr(self.view, self.view.action)  # type: ignore[attr-defined]  # a ViewSet's
+        return body and {"content": body["content"], "required": handler.takes_a_body}
+
     def _resolve_path_parameters(self, variables: Sequence[str]) -> list[dict[str, Any]]:
         return [{"in": "path", "name": name, "required": True, "schema": IN_PATHS[name]} for name in variables]
 
@@ -151,15 +165,16 @@ class FamilySchema(AutoSchema):
     def _map_serializer_field(self, field: Any, direction: Any, bypass_extensions: bool = False) -> Any:  # noqa: FBT001, FBT002 - its signature
         declared = getattr(field, "openapi", None)
         if declared is None:
-            return super()._map_serializer_field(field, direction, bypass_extensions)
+            return super()._map_serializer_field(field, direction, bypass_extensions)  # type: ignore[no-untyped-call]
         return {**declared, "nullable": True} if field.allow_null else dict(declared)
 
     def _insert_field_validators(self, field: Any, schema: dict[str, Any]) -> None:
         if getattr(field, "openapi", None) is None:
-            super()._insert_field_validators(field, schema)
+            super()._insert_field_validators(field, schema)  # type: ignore[no-untyped-call]
 
     def _map_basic_serializer(self, serializer: Any, direction: Any) -> dict[str, Any]:
-        return {**super()._map_basic_serializer(serializer, direction), "additionalProperties": False}
+        mapped: dict[str, Any] = super()._map_basic_serializer(serializer, direction)  # type: ignore[no-untyped-call]
+        return {**mapped, "additionalProperties": False}
 
     def _get_response_bodies(self, direction: Literal["request", "response"] = "response") -> dict[str, Any]:
         bodies: dict[str, Any] = super()._get_response_bodies(direction)

@@ -266,7 +266,8 @@ class CourseBody(StrictSerializer):
     cost_per_participant = AmountField(max_digits=10, decimal_places=2, min_value=0, required=False)
     provider = WordField(choices=Provider.choices, required=False)
     provider_name = TextField(max_length=200, allow_blank=True, required=False)
-    description = TextField(allow_blank=True, required=False)
+    # Shorter than the longest row of a file, so that what an export holds comes in again.
+    description = TextField(allow_blank=True, required=False, max_length=50_000)
     prerequisites = ShortListField(child=IdField(), required=False, longest=100)
     pass_score = AmountField(**SCORE, allow_null=True, required=False)
     certificate_months = WholeField(min_value=1, max_value=1200, allow_null=True, required=False)

@@ -266,6 +266,7 @@ class EnrollmentViewSet(TrainingEndpoint):
         "Mark an enrollment as complete",
         "The same values again answer the same; anything else on a finished or cancelled enrollment is a 409.",
         takes=serializers.CompleteBody,
+        bodiless=True,
         answers=envelope(serializers.CompletedEnrollmentSerializer, message=True),
     )
     def complete(self, request: Request, pk: str) -> HttpResponse:

@@ -8,7 +8,7 @@ from rest_framework.request import Request
 from accounts.api.bodies import StrictSerializer, read_body
 from accounts.api.endpoint import Endpoint
 from accounts.api.errors import ApiError
-from accounts.api.openapi import documented
+from accounts.api.openapi import NOTHING, documented
 from accounts.api.query import shown
 from accounts.api.resource import Resource
 from accounts.api.streaming import json_array
@@ -75,6 +75,7 @@ class SessionViewSet(ProgramsEndpoint):
     @documented(
         "Add a person to a program session",
         "By public id or mail. Opens what the program's courses ask for. Adding a member again changes nothing.",
+        takes=NOTHING,
         answers=serializers.Nothing,
     )
     def add_user(self, request: Request, hex_id: str, user: str) -> HttpResponse:

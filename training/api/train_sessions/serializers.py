@@ -10,7 +10,7 @@ from django.db.models.functions import Cast, Coalesce, Concat, Floor
 from rest_framework import serializers
 
 from accounts.api.bodies import StrictSerializer
-from accounts.api.fields import AmountField, FlagField, IdField, ShortListField, TextField, WholeField
+from accounts.api.fields import AmountField, FlagField, IdField, ShortListField, TextField, WholeField, schema_of
 from accounts.api.resource import Column, Resource, Shape, day_column
 from accounts.models import Person
 from enrollments.models import Course
@@ -93,13 +93,13 @@ UNASSIGN_BODY: dict[str, Any] = {
     "oneOf": [
         {
             "type": "object",
-            "properties": {"ids": {**UnassignIdsBody().fields["ids"].openapi, "minItems": 1}},
+            "properties": {"ids": {**schema_of(UnassignIdsBody().fields["ids"]), "minItems": 1}},
             "required": ["ids"],
             "additionalProperties": False,
         },
         {
             "type": "object",
-            "properties": {name: field.openapi for name, field in UnassignCoursesBody().fields.items()},
+            "properties": {name: schema_of(field) for name, field in UnassignCoursesBody().fields.items()},
             "required": ["course_codes", "login_id"],
             "additionalProperties": False,
         },

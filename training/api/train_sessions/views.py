@@ -28,6 +28,15 @@ IDS_IN_A_CALL = 1000
 PAGING = ("page", "per_page")
 SORT = re.compile(rf"(?P<key>{'|'.join(selectors.SORT_KEYS)})(?: (?P<direction>asc|desc))?")
 NEWEST_FIRST = selectors.SortedBy("id", descending=True)
+# Of the answer to a paged request.
+PAGE_HEADERS = [
+    OpenApiParameter(name, schema, OpenApiParameter.HEADER, response=[200], description=f"Of a page: {text}.")
+    for name, schema, text in (
+        ("Link", {"type": "string"}, "where the first, previous, last and next ones are (RFC 8288)"),
+        ("Total", {"type": "integer", "minimum": 0}, "how many rows there are on all"),
+        ("Per-Page", {"type": "integer", "minimum": 1, "maximum": BIGGEST_PAGE}, "how many rows one has"),
+    )
+]
 Ids = list[int]
 IDS_ALIASES = {"ids[]": "ids"}
 
@@ -43,6 +52,7 @@ class TrainSessionViewSet(Endpoint):
         filters=TrainSessionFilter,
         parameters=[
             *page_parameters(biggest=BIGGEST_PAGE, size=None),
+            *PAGE_HEADERS,
             OpenApiParameter(
                 "s",
                 {"type": "string", "pattern": f"^{SORT.pattern}$".replace("?P<key>", "").replace("?P<direction>", "")},
@@ -127,6 +137,7 @@ class TrainSessionViewSet(Endpoint):
         "All or nothing. `ids` in the query (`ids=[1,2]`, `ids=1,2`, repeated, or as `ids[]`), in a form, or in a JSON "
         "body; or `course_codes` and `login_id` in a JSON body. At most 1,000 ids. Completed records are refused.",
         takes={JSON: serializers.UNASSIGN_BODY, **dict.fromkeys(FORMS, serializers.UNASSIGN_FORM)},
+        bodiless=True,
         answers=serializers.UnassignedSerializer,
         parameters=[
             OpenApiParameter("ids", serializers.IDS_IN_TEXT, description="Also as `[1,2]`, and as `1,2`."),

@@ -1,0 +1,224 @@
+"""No acknowledged write is lost: thousands of operations while gunicorn and PostgreSQL are killed, and what is there then.
+
+The PostgreSQL server is one of its own, from the installed binaries, synced as by default; gunicorn has the production
+configuration and several workers. Controls: the same with a server that answers before it has synced, and with
+idempotency records that are committed apart from their effects.
+"""
+
+import json
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from tests.proof import crashes_checker, crashes_client, crashes_journals, crashes_reader
+from tests.proof.crashes_acts import Story
+from tests.proof.crashes_checker import Findings
+from tests.proof.crashes_journals import Journals
+from tests.proof.crashes_kills import Killer, Tail, Target
+from tests.proof.crashes_postgres import Postgres, cluster
+from tests.proof.crashes_processes import ROOT, await_, child, end_in_order
+from tests.proof.crashes_web import OURS, PATIENCE, environment, serving
+from tests.proof.figures import Figure
+from tests.proof.ground import Ground
+
+CLIENTS = 8
+SEED = 20_260
+PREPARED = "prepared"
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A run: what is served over what, and who is killed in it."""
+
+    name: str
+    operations: int
+    deck: Mapping[Target, int]
+    application: str = OURS
+    settings: Mapping[str, str] = field(default_factory=dict)  # PostgreSQL's.
+    changes: Mapping[str, str] = field(default_factory=dict)  # Of gunicorn's environment.
+
+    @property
+    def patience(self) -> float:
+        """Seconds, on a machine that does much else: ten times what it takes on an idle one."""
+        return 300 + 0.15 * self.operations
+
+
+@dataclass(frozen=True)
+class Control:
+    """`shown`: what its trial must find."""
+
+    claim: str
+    trial: Trial
+    shown: Callable[[Findings], Sequence[str]]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    journals: Journals
+    killed: Counter[Target]
+    starts: int
+    held: int
+    interrupted: int
+    findings: Findings
+
+
+def ours(*, short: bool) -> Trial:
+    if short:
+        return Trial("ours", 480, {**dict.fromkeys(Target, 1), Target.WORKER: 2})
+    deck = {Target.WORKER: 22, Target.MASTER: 9, Target.BACKEND: 9, Target.POSTMASTER: 7, Target.SERVER: 7}
+    return Trial("ours", 20_400, deck)
+
+
+# With less, PostgreSQL would write its log before it is killed, though nobody waits for that.
+UNSYNCED = {
+    "synchronous_commit": "off",
+    "wal_writer_delay": "10s",
+    "wal_writer_flush_after": "1GB",
+    "wal_buffers": "64MB",
+}
+APART = "tests.proof.crashes_apart:application('{}')"
+POOL = {"DATABASE_POOL_SIZE": "12"}  # A request there needs two connections.
+
+
+def controls(*, short: bool) -> Iterator[Control]:
+    yield Control(
+        "control: `synchronous_commit=off` with a killed server loses acknowledged writes",
+        Trial("unsynced", 160, {Target.SERVER: 2}, settings=UNSYNCED),
+        lambda found: found.lost,
+    )
+    yield Control(
+        "control: idempotency records committed after their effects let effects be repeated",
+        Trial("after", 200, {Target.WORKER: 8}, application=APART.format("after"), changes=POOL),
+        lambda found: [*found.repeated, *found.unsent],
+    )
+    if short:
+        return
+    yield Control(
+        "control: idempotency records committed before their effects acknowledge what is lost",
+        Trial("before", 160, {Target.WORKER: 5}, application=APART.format("before"), changes=POOL),
+        lambda found: found.lost,
+    )
+
+
+def prove(ground: Ground) -> Iterable[Figure]:
+    end_in_order()
+    trial = ours(short=ground.short)
+    with cluster() as postgres, ground.folder() as folder:
+        scene = prepared(postgres, folder, stories=trial.operations // 6 + 40 * CLIENTS)
+        yield from figures(trial, run(trial, postgres, folder, scene))
+        for control in controls(short=ground.short):
+            yield caught(control, run(control.trial, postgres, folder, scene))
+
+
+def prepared(postgres: Postgres, folder: Path, *, stories: int) -> dict[str, Any]:
+    """What `crashes_scene` made, in a database that each run gets a copy of."""
+    postgres.start()
+    postgres.rows("postgres", f"CREATE DATABASE {PREPARED}")
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-m", "tests.proof.crashes_scene", str(stories)],
+        cwd=ROOT,
+        env=environment(folder, postgres.url(PREPARED)),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise RuntimeError(done.stderr)
+    scene: dict[str, Any] = json.loads(done.stdout)
+    return scene
+
+
+def run(trial: Trial, postgres: Postgres, parent: Path, scene: Mapping[str, Any]) -> Outcome:
+    folder = parent / trial.name
+    folder.mkdir()
+    postgres.stop()
+    postgres.start(trial.settings)
+    url = postgres.copy(PREPARED, trial.name)
+    with serving(folder, url, trial.application, **trial.changes) as web:
+        journals = [folder / f"journal-{number}" for number in range(CLIENTS)]
+        told(folder, web.port, scene, operations=trial.operations // CLIENTS)
+        killer = Killer(web, postgres, Random(f"{SEED}-{trial.name}"), trial.deck, trial.operations)
+        with child(folder, "crashes_reader") as reader:
+            with ExitStack() as stack:
+                numbers = map(str, range(CLIENTS))
+                clients = [stack.enter_context(child(folder, "crashes_client", number)) for number in numbers]
+                killer.work(Tail(journals), lambda: all(client.over for client in clients), trial.patience)
+                for client in clients:
+                    client.end(trial.patience)
+            # What was acknowledged last is as safe as the rest.
+            killer.kill(Target.SERVER)
+            await_(web.answers, PATIENCE)
+            await_(lambda: postgres.quiet(trial.name), PATIENCE)
+            (folder / crashes_reader.FINISH).touch()
+            reader.end(trial.patience)
+    held, interrupted = crashes_reader.shown(folder)
+    written = crashes_journals.read(journals)
+    stories = [Story(**one) for one in scene["stories"]]
+    findings = crashes_checker.check(
+        written, lambda statement: postgres.rows(trial.name, statement), held, stories, scene["actor"]
+    )
+    return Outcome(written, killer.killed, web.starts, len(held), interrupted, findings)
+
+
+def told(folder: Path, port: int, scene: Mapping[str, Any], *, operations: int) -> None:
+    """What the clients and the reader need to know, in files."""
+    settings = crashes_client.Settings(port, scene["writer"], scene["course"], operations, SEED)
+    stories = [scene["stories"][number::CLIENTS] for number in range(CLIENTS)]
+    given = {"settings": asdict(settings), "stories": stories}
+    (folder / crashes_client.SETTINGS).write_text(json.dumps(given))
+    (folder / crashes_reader.SETTINGS).write_text(json.dumps({"port": port, "secret": scene["reader"]}))
+
+
+def figures(trial: Trial, outcome: Outcome) -> Iterator[Figure]:
+    journals, findings, killed = outcome.journals, outcome.findings, outcome.killed
+    acknowledged, unknown = journals.acknowledged, journals.unknown
+    late = sum(bool(one.failed_at) for one in acknowledged)
+    kills = ", ".join(f"{count} x {kind}" for kind, count in sorted(killed.items()))
+    yield Figure(
+        "`kill -9` in random order, under load; the supervisor and the clients go on",
+        f"{killed.total()} kills ({kills}); gunicorn was started {outcome.starts} times; "
+        f"the clients saw {journals.failures.total():,} failures",
+        killed == Counter(trial.deck) + Counter([Target.SERVER]),
+    )
+    yield Figure(
+        "every acknowledged write is there with its values",
+        f"{len(journals.sent):,} operations, {len(acknowledged):,} acknowledged, {late:,} of them only when sent again"
+        + said(findings.lost),
+        len(journals.sent) >= trial.operations and not findings.lost,
+    )
+    yield Figure(
+        "nothing is there that nobody sent; what was never answered is there wholly or not at all",
+        f"{findings.rows:,} rows; of {len(unknown):,} operations without an answer {findings.happened:,} happened"
+        + said(findings.unsent),
+        bool(findings.rows) and not findings.unsent,
+    )
+    repeated = sum(len(one.again) for one in acknowledged)
+    yield Figure(
+        "one effect and one answer for each idempotency key",
+        f"{findings.keys:,} keys; {late + repeated:,} sent again, of which {findings.twice + repeated:,} had happened"
+        + said([*findings.repeated, *findings.refused]),
+        bool(findings.keys) and not findings.repeated and not findings.refused,
+    )
+    yield Figure(
+        "a reader of the feed holds the same records with the same values as the tables",
+        f"{outcome.held:,} records; resumed from its cursor after {outcome.interrupted:,} failures"
+        + said(findings.unseen),
+        bool(outcome.held) and not findings.unseen,
+    )
+
+
+def caught(control: Control, outcome: Outcome) -> Figure:
+    found = outcome.findings
+    counts = f"{len(found.lost)} lost, {len(found.unsent)} not sent, {len(found.repeated)} repeated, {len(found.refused)} refused, "
+    counted = f"{len(outcome.journals.sent):,} operations, {outcome.killed.total()} kills: {counts}"
+    return Figure(control.claim, f"{counted}{len(found.unseen)} shown otherwise", bool(control.shown(found)))
+
+
+def said(wrong: Sequence[str]) -> str:
+    return f"; **{len(wrong):,} wrong**, such as {'; '.join(wrong[:3])}" if wrong else ""

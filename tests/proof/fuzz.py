@@ -1,0 +1,148 @@
+"""Fuzz: schemathesis over each family's OpenAPI document, all checks on.
+
+No 5xx, no answer outside its schema, no invalid input accepted, and no valid input refused but for the state of things.
+The tool's `max_response_time` asks for a limit and is not on (how fast is SCALING.md's matter), and its
+`object_level_authorization` needs a second identity, which the part `access` has: it runs, and finds nothing to ask.
+"""
+
+import logging
+import multiprocessing
+import os
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import ExitStack, contextmanager
+from urllib.parse import quote
+
+from tests.benchmarks.databases import scratch_database
+from tests.benchmarks.parts import close_connections
+from tests.contracts.families import FAMILIES
+from tests.proof.figures import Figure
+from tests.proof.fuzz_controls import CONTROLS
+from tests.proof.fuzz_run import Outcome, World, fuzz
+from tests.proof.ground import Ground
+
+SHORT, FULL = 100, 10_000  # Cases of each operation, and of each family.
+WALKS_SHORT, WALKS_FULL = 5, 150  # Through several operations, each with what the ones before it answered.
+PROCESSES = 2
+# The slowest first.
+TITLES = {
+    "training": "Training API",
+    "train_sessions": "Train Sessions API",
+    "training_assignments": "Training Assignments API",
+    "programs": "Programs API",
+}
+
+
+def prove(ground: Ground) -> Iterable[Figure]:
+    operations = {family.name: len(family.routes) for family in FAMILIES}
+    with ground.django() as url, ExitStack() as stack:
+        from tests.proof.fuzz_world import make_world  # noqa: PLC0415 - after the settings
+
+        world = make_world()
+        close_connections()  # A database with connections cannot be copied.
+        with ProcessPoolExecutor(PROCESSES, multiprocessing.get_context("spawn"), max_tasks_per_child=1) as processes:
+            fuzzed = {
+                family: processes.submit(
+                    fuzz_one,
+                    stack.enter_context(scratch_database(url)),
+                    family,
+                    world,
+                    asked=SHORT if ground.short else -(-FULL // operations[family]),
+                    walks=WALKS_SHORT if ground.short else WALKS_FULL,
+                )
+                for family in TITLES
+            }
+            broken = processes.submit(run_controls, stack.enter_context(scratch_database(url)), world)
+            outcomes = {family: running.result() for family, running in fuzzed.items()}
+            controls = broken.result()
+    for family, outcome in outcomes.items():
+        yield conforms(outcome, operations[family], short=ground.short)
+    yield excused(outcomes.values())
+    for control, failures in zip(CONTROLS, controls, strict=True):
+        found = failures[control.caught_by]
+        yield Figure(
+            f"control: {control.claim} is found",
+            f"`{control.caught_by}` failed {found} times",
+            found > 0,
+        )
+
+
+@contextmanager
+def serving(url: str) -> Iterator[None]:
+    """Django in this process, on a database that is there, without limits, for the host that the tool calls."""
+    limits = ("TRAIN_SESSIONS", "ASSIGNMENTS_READ", "ASSIGNMENTS_WRITE", "PROGRAMS", "TRAINING")
+    with tempfile.TemporaryDirectory(prefix="training-ledger-proof-") as folder:
+        os.environ.update(
+            # What is committed need not be on disk.
+            DATABASE_URL=f"{url}?options={quote('-c jit=off -c synchronous_commit=off')}",
+            DATA_DIR=folder,
+            DJANGO_SETTINGS_MODULE="config.settings",
+            LOG_LEVEL="CRITICAL",
+            ALLOWED_HOSTS="localhost",
+            **{f"RATE_LIMIT_{name}": "" for name in limits},
+        )
+        import django  # noqa: PLC0415 - after the environment
+
+        django.setup()
+        yield
+        close_connections()
+
+
+def fuzz_one(url: str, family: str, world: World, *, asked: int, walks: int) -> Outcome:
+    started = time.monotonic()
+    with serving(url):
+        outcome = fuzz(family, world, asked=asked, walks=walks)
+    outcome.seconds = time.monotonic() - started
+    return outcome
+
+
+def run_controls(url: str, world: World) -> list[Counter[str]]:
+    """The failures of each, by check."""
+    found = []
+    with serving(url):
+        for control in CONTROLS:
+            with quiet(), control.breaking():
+                found.append(fuzz("train_sessions", world, asked=20, walks=0, only=control.path).failures)
+    return found
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Crashes made on purpose are in no log."""
+    logging.disable()
+    try:
+        yield
+    finally:
+        logging.disable(logging.NOTSET)
+
+
+def conforms(outcome: Outcome, operations: int, *, short: bool) -> Figure:
+    for text in outcome.shown:
+        sys.stderr.write(f"{outcome.family}: {text}\n")
+    cases, fewest = sum(outcome.cases.values()), min(outcome.cases.values(), default=0)
+    crashes = sum(count for status, count in outcome.answers.items() if not 100 <= status < 500)
+    enough = fewest >= SHORT if short else cases >= FULL
+    failed = ", ".join(f"{name} {count}" for name, count in sorted(outcome.failures.items())) or "none failed"
+    answers = ", ".join(f"{status}: {count:,}" for status, count in sorted(outcome.answers.items()))
+    return Figure(
+        f"{TITLES[outcome.family]}: no 5xx, no answer outside its schema, no invalid input accepted",
+        f"{cases:,} cases over {len(outcome.cases)} operations, at least {fewest} each ({outcome.seconds:.0f} s); "
+        f"{len(outcome.checks)} checks held {sum(outcome.checks.values()):,} times, {failed}; answers {answers}",
+        enough and len(outcome.cases) == operations and not crashes and not outcome.failures,
+    )
+
+
+def excused(outcomes: Iterable[Outcome]) -> Figure:
+    """Not a claim of its own: what `positive_data_acceptance` was not asked to hold for, and why."""
+    reasons: Counter[str] = Counter()
+    for outcome in outcomes:
+        reasons += outcome.excused
+    return Figure(
+        "what its schema allows is refused for the state of things alone, or for two values that do not go together",
+        "; ".join(f"{reason}: {count:,}" for reason, count in reasons.most_common()),
+        bool(reasons),
+    )

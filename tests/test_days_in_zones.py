@@ -1,0 +1,152 @@
+"""Days are the organization's, in every zone and about every change of its clock; certificates run by the calendar.
+
+The short form of `python -m tests.proof --only time`, by the same code.
+"""
+
+import zoneinfo
+from collections import Counter
+from datetime import date
+
+import pytest
+from hypothesis import HealthCheck, given, settings, strategies as st
+
+from accounts.expressions import knows_zone
+from tests.proof import time_acts, time_limits, time_listed
+from tests.proof.time_databases import REMARKABLE
+from tests.proof.time_oracle import clock, instant
+from tests.proof.time_properties import (
+    MONTHS_OF_30_DAYS,
+    PRODUCT,
+    UTC_DAYS,
+    Meanings,
+    Tally,
+    about,
+    certificates,
+)
+
+EXAMPLES = settings(
+    max_examples=60,
+    deadline=None,
+    database=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+ZONES = sorted(zoneinfo.available_timezones())
+MEANINGS = {
+    "certificate's last day",
+    "day filter's bounds",
+    "day of an instant",
+    "due day in, due day out",
+    "due day's last instant",
+    "what a day filter keeps",
+}
+
+
+def tallied(zone: str, meanings: Meanings = PRODUCT) -> Tally:
+    tally = Tally()
+    for change in clock(zone).changes:
+        about(clock(zone), change, meanings, tally)
+    return tally
+
+
+@EXAMPLES
+@given(st.sampled_from(ZONES), st.data())
+def test_days_about_a_clock_change_are_those_of_the_zone(zone: str, data: st.DataObject) -> None:
+    changes = clock(zone).changes
+    if not changes:
+        return
+    tally = Tally()
+    about(clock(zone), data.draw(st.sampled_from(changes).map(int)), PRODUCT, tally)
+    assert tally.first == {}
+    assert set(tally.cases) == MEANINGS
+
+
+@pytest.mark.parametrize("zone", REMARKABLE)
+def test_days_about_every_clock_change_of_a_remarkable_zone(zone: str) -> None:
+    assert tallied(zone).first == {}
+
+
+@EXAMPLES
+@given(st.sampled_from(ZONES), st.integers(clock("UTC").starts[0], clock("UTC").first(24_000)))
+def test_an_instant_falls_on_the_day_that_the_clock_shows(zone: str, moment: int) -> None:
+    found = PRODUCT.day_of(instant(moment), clock(zone).zone)
+    assert (found - date(1970, 1, 1)).days == clock(zone).day_of(moment)
+
+
+def test_control_days_of_utc_are_caught() -> None:
+    """Casey and Troll are far from UTC or their changes are; each meaning is wrong somewhere, and days begin elsewhere."""
+    wrong = Counter[str]()
+    for zone in REMARKABLE:
+        wrong += tallied(zone, UTC_DAYS).wrong
+    assert set(wrong) == MEANINGS - {"due day in, due day out"}
+
+
+def test_control_months_of_30_days_are_caught() -> None:
+    tally = Tally()
+    about(clock("Europe/Berlin"), clock("Europe/Berlin").changes[-1], MONTHS_OF_30_DAYS, tally)
+    assert set(tally.wrong) == {"certificate's last day"}
+
+
+@EXAMPLES
+@given(st.dates(date(1970, 1, 1), date(2200, 12, 31)))
+def test_a_certificate_ends_by_the_calendar(completed: date) -> None:
+    tally = Tally()
+    certificates([completed], PRODUCT, tally)
+    assert tally.first == {}
+    assert tally.cases.total() == 60
+
+
+@pytest.mark.parametrize(
+    ("completed", "months", "last_day"),
+    [
+        (date(2028, 2, 29), 12, date(2029, 2, 28)),
+        (date(2028, 2, 29), 48, date(2032, 2, 28)),
+        (date(2027, 2, 28), 12, date(2028, 2, 27)),
+        (date(2026, 1, 31), 1, date(2026, 2, 28)),
+        (date(2028, 1, 31), 1, date(2028, 2, 29)),
+        (date(2026, 12, 31), 12, date(2027, 12, 30)),
+        (date(2027, 1, 1), 12, date(2027, 12, 31)),
+        (date(2096, 2, 29), 48, date(2100, 2, 28)),
+    ],
+)
+def test_certificates_of_leap_days_ends_of_months_and_of_years(completed: date, months: int, last_day: date) -> None:
+    tally = Tally()
+    certificates([completed], PRODUCT, tally)
+    assert (PRODUCT.certificate_last_day(completed, months), tally.first) == (last_day, {})
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("zone", REMARKABLE)
+def test_lists_and_filters_of_the_families_mean_the_organizations_days(zone: str) -> None:
+    tally = Tally()
+    time_listed.check([clock(zone)], tally, changes=6, each=1, others=0)
+    assert tally.first == {}
+    assert tally.cases["day shown in a list"] > 0
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("zone", ["America/St_Johns", "Pacific/Apia", "Africa/Cairo"])
+def test_due_days_and_certificates_end_with_the_organizations_day(zone: str) -> None:
+    tally = Tally()
+    time_acts.check(clock(zone), tally, [clock(zone).changes[20 % len(clock(zone).changes)]])
+    assert tally.first == {}
+    assert tally.cases.total() > 10
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("zone", time_limits.ZONES[1:3])
+def test_what_has_no_day_in_the_calendar_is_refused(zone: str) -> None:
+    tally = Tally()
+    time_limits.check(zone, tally)
+    assert tally.first == {}
+
+
+@pytest.mark.django_db
+@pytest.mark.postgresql
+def test_the_database_is_asked_for_no_days_where_clocks_went_back_over_midnight() -> None:
+    """Nor where its data is of another year than ours: it may agree at every noon, and not about a change."""
+    assert {zone: knows_zone(zone) for zone in ("America/St_Johns", "Antarctica/Casey", "America/Havana")} == {
+        "America/St_Johns": False,
+        "Antarctica/Casey": False,
+        "America/Havana": True,
+    }
