@@ -56,7 +56,7 @@ def test_days_about_a_clock_change_are_those_of_the_zone(zone: str, data: st.Dat
     if not changes:
         return
     tally = Tally()
-    about(clock(zone), data.draw(st.sampled_from(changes).map(int)), PRODUCT, tally)
+    about(clock(zone), data.draw(st.sampled_from(changes)), PRODUCT, tally)
     assert tally.first == {}
     assert set(tally.cases) == MEANINGS
 
@@ -74,9 +74,9 @@ def test_an_instant_falls_on_the_day_that_the_clock_shows(zone: str, moment: int
 
 
 def test_control_days_of_utc_are_caught() -> None:
-    """Casey and Troll are far from UTC or their changes are; each meaning is wrong somewhere, and days begin elsewhere."""
+    """What goes in by a wrong day comes out by it again: that alone is no proof of anything."""
     wrong = Counter[str]()
-    for zone in REMARKABLE:
+    for zone in ("Pacific/Apia", "America/Sao_Paulo"):
         wrong += tallied(zone, UTC_DAYS).wrong
     assert set(wrong) == MEANINGS - {"due day in, due day out"}
 

@@ -138,7 +138,11 @@ class WordField(serializers.ChoiceField):
 class InstantField(serializers.DateTimeField):
     """Takes RFC 3339 with an offset; shows UTC with six decimals."""
 
-    openapi = {"type": "string", "format": "date-time"}
+    openapi = {
+        "type": "string",
+        "format": "date-time",
+        "description": "RFC 3339, from 0001-01-02T00:00:00Z to 9999-12-31T00:00:00Z.",
+    }
 
     def to_internal_value(self, value: Any) -> datetime:
         if not isinstance(value, str):

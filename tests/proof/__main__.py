@@ -4,23 +4,20 @@ Each part is a module here with a function `prove`. Controls take something out 
 and must be caught: a control that is not is a failure of the proof.
 
 Needs PostgreSQL (BENCHMARK_SERVER, by default the one on this machine, as a superuser; the part that kills servers starts
-one of its own from the installed binaries) and, for the limits, Redis (PROOF_REDIS).
+one of its own from the installed binaries), and
+`redis-server`, which the limits start themselves.
 """
 
 import argparse
-import importlib
-import multiprocessing
 import re
 import sys
-import time
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 from tests.benchmarks import machine
 from tests.proof.figures import HEAD, Proof, table
 from tests.proof.ground import Ground
+from tests.proof.parts import PARTS, apart
 
-PARTS = ("seats", "crashes", "feed", "fuzz", "access", "hostile", "limits", "time")
 PAGE = Path(__file__).resolve().parents[2] / "RELIABILITY.md"
 NAMED = re.compile(r"\| \*\*(\w+)\*\* ")
 BEGIN, END = "<!-- figures: written by python -m tests.proof --write -->", "<!-- end of figures -->"
@@ -41,18 +38,6 @@ def main() -> int:
     if given.write:
         write(proofs)
     return 0 if all(proof.holds for proof in proofs) else 1
-
-
-def apart(part: str, ground: Ground) -> Proof:
-    """In a process of its own, because settings name one database."""
-    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as process:
-        return process.submit(prove, part, ground).result()
-
-
-def prove(part: str, ground: Ground) -> Proof:
-    started = time.monotonic()
-    figures = tuple(importlib.import_module(f"tests.proof.{part}").prove(ground))
-    return Proof(part, time.monotonic() - started, figures)
 
 
 def write(proofs: list[Proof]) -> None:

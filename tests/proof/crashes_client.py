@@ -78,7 +78,7 @@ class Wire:
             self.connection.request(method, path, None if body is None else json.dumps(body), headers)
             if cut_after is not None:
                 time.sleep(cut_after)
-                raise TimeoutError  # noqa: TRY301 - as one that the socket raises
+                raise TimeoutError
             response = self.connection.getresponse()
             status, text = response.status, response.read().decode()
         except (OSError, HTTPException) as error:

@@ -25,7 +25,7 @@ def prove(ground: Ground) -> Iterable[Figure]:
         f"at least {changes:,} changes by {len(run.written)} writer processes",
         f"{len(run.journal):,} changes in {transactions:,} transactions of {len(table.shown):,} records in "
         f"{run.seconds:.0f} s: {listed(acts)}; busy {sum(one.busy for one in run.written)} times",
-        len(run.journal) >= changes and min(acts.values()) > 0,
+        len(run.journal) >= changes and (ground.short or min(acts.values()) > 0),
     )
     yield Figure(
         f"{len(run.readers)} readers over HTTP are killed (`kill -9`) and resume from their last cursor",

@@ -106,7 +106,7 @@ def run_controls(url: str, world: World) -> list[Counter[str]]:
     with serving(url):
         for control in CONTROLS:
             with quiet(), control.breaking():
-                found.append(fuzz("train_sessions", world, asked=20, walks=0, only=control.path).failures)
+                found.append(fuzz("train_sessions", world, asked=40, walks=0, only=control.path).failures)
     return found
 
 

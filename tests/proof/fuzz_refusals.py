@@ -40,6 +40,13 @@ REASONS: Mapping[str, str] = {
     "two times in the wrong order": (
         r"A session ends when it starts, or later\.|It lies before startTime, which is now unless it is given\."
     ),
+    # With an offset, what is within the calendar here is not within it there: no pattern can say so.
+    "an instant in the first or the last days of the calendar": (
+        r"Datetime has wrong format\. Use one of these formats instead: YYYY-MM-DDThh:mm:ssZ, from "
+        r"0001-01-02T00:00:00\.000000Z to 9999-12-31T00:00:00\.000000Z\.|"
+        r"Give a time within the years 1 to 9999\.|"
+        r"'(0001-01-01|9999-12-31)T\S+' is not accepted\. Give an RFC 3339 time such as 2019-06-13T19:08:25Z\."
+    ),
     "`s` without paging": r"Sorts paged requests only\. Give page or per_page too\.",
     "ids in two places, or in none": (
         r"Ids in the query and a body: give one of the two\.|Give the ids of the train sessions to unassign\."

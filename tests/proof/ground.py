@@ -10,8 +10,6 @@ from pathlib import Path
 from tests.benchmarks.databases import scratch_database
 from tests.benchmarks.parts import close_connections
 
-REDIS = os.environ.get("PROOF_REDIS", "redis://127.0.0.1:6379")
-
 
 @dataclass(frozen=True)
 class Ground:
