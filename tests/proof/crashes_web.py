@@ -13,7 +13,7 @@ from pathlib import Path
 from random import Random
 
 from tests.proof.crashes_processes import ROOT, await_, children, kill, lasting_port
-from tests.proof.ground import REDIS
+from tests.proof.limits_redis import own_redis
 
 PATIENCE = 60  # Seconds.
 FAMILIES = ("TRAIN_SESSIONS", "ASSIGNMENTS_READ", "ASSIGNMENTS_WRITE", "PROGRAMS", "TRAINING")
@@ -45,7 +45,6 @@ class Web:
             **environment(folder, url),
             "BIND": f"127.0.0.1:{self.port}",
             "WEB_CONCURRENCY": "3",
-            "REDIS_URL": REDIS,
             **changes,
         }
         self._master: subprocess.Popen[bytes] | None = None
@@ -115,9 +114,10 @@ def lives(group: int) -> bool:
 @contextmanager
 def serving(folder: Path, url: str, application: str = OURS, **changes: str) -> Iterator[Web]:
     """From its first answer on; nothing of it is left at the end."""
-    web = Web(folder, url, application, changes)
-    try:
-        web.start()
-        yield web
-    finally:
-        web.stop()
+    with own_redis(folder) as redis:  # Several workers need one.
+        web = Web(folder, url, application, {"REDIS_URL": f"redis://127.0.0.1:{redis.port}/0", **changes})
+        try:
+            web.start()
+            yield web
+        finally:
+            web.stop()

@@ -93,7 +93,11 @@ def fuzz(family: str, world: World, *, asked: int, walks: int, only: str | None 
                 "negative_data_rejection": {"expected-statuses": REFUSED},
             },
             "phases": {
-                "fuzzing": {"generation": {"max-examples": max(asked - LISTED, 1)}},
+                # The tool learns from refusals, and takes the key `errors` of an answer for one that a body should have.
+                "fuzzing": {
+                    "generation": {"max-examples": max(asked - LISTED, 1)},
+                    "error-feedback": {"enabled": False},
+                },
                 "stateful": {"enabled": walks > 0, "generation": {"max-examples": max(walks, 1)}},
             },
         }

@@ -63,6 +63,8 @@ def asked(log: Path) -> Iterator[Asked]:
             # Name, digest, number of keys, key, stamp, limit, window, cost: the other script takes less.
             asks = words[0] == b"EVALSHA" and len(words) == 8
             at, stamp, looked, accepted = float(match["at"]), float(words[4]) if asks else None, False, False
+    if stamp is not None and looked:
+        yield Asked(at, stamp, accepted)
 
 
 @dataclass
