@@ -55,6 +55,7 @@ def test_every_key_that_is_taken_is_declared(family: Family, route: Request) -> 
         (TRAINING, COMPLETE, {"feedback": 1}),
         (TRAINING, COMPLETE, {"certificate_url": 1}),
         (TRAIN_SESSIONS, PROGRESS, {"percent_complete": "10"}),
+        *((TRAIN_SESSIONS, PROGRESS, {"time_spent": hours}) for hours in ("1,5", "-1", "1e1", "1.555", "", " 1", True)),
         (TRAIN_SESSIONS, ATTEMPT, {"score": 80, "passed": "true"}),
         (TRAIN_SESSIONS, UNASSIGN, {"ids": ["1"]}),
     ],
@@ -65,6 +66,18 @@ def test_a_value_of_another_json_type_is_refused(
     scene = make_scene(family, settings, monkeypatch)
     response = scene.send(Request(route.method, route.path, lambda _ids: body))
     assert response.status_code == 422, response.content
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("given", "shown"), [("1.5", "1.5"), (1.5, "1.5"), ("7", "7.0"), ("0.25", "0.25"), ("9999999.99", "9999999.99")]
+)
+def test_hours_are_taken_as_they_are_shown(
+    given: Any, shown: str, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene = make_scene(TRAIN_SESSIONS, settings, monkeypatch)
+    response = scene.send(Request("PATCH", PROGRESS.path, lambda _ids: {"time_spent": given}))
+    assert (response.status_code, response.json()["time_spent"]) == (200, shown)
 
 
 @pytest.mark.django_db

@@ -1,5 +1,6 @@
 """The Train Sessions API's shapes."""
 
+import re
 from datetime import tzinfo
 from decimal import Decimal
 from functools import lru_cache
@@ -69,15 +70,30 @@ def hours(value: Decimal) -> str:
 # Incoming bodies.
 
 
+class HoursField(AmountField):
+    """Hours as a number, or as text: so the family shows them, and what was read can be sent back."""
+
+    _as_shown = re.compile(r"[0-9]{1,7}(\.[0-9]{1,2})?", re.ASCII)
+
+    @property
+    def openapi(self) -> dict[str, object]:
+        return {"anyOf": [super().openapi, {"type": "string", "pattern": f"^{self._as_shown.pattern}$"}]}
+
+    def to_internal_value(self, data: Any) -> Decimal:
+        if isinstance(data, str) and self._as_shown.fullmatch(data):
+            return Decimal(data)
+        return super().to_internal_value(data)
+
+
 class ProgressBody(StrictSerializer):
     percent_complete = WholeField(min_value=0, max_value=100, required=False)
-    time_spent = AmountField(**HOURS, required=False)
+    time_spent = HoursField(**HOURS, required=False)
 
 
 class AttemptBody(StrictSerializer):
     score = AmountField(**SCORE)
     passed = FlagField(required=False)
-    time_spent = AmountField(**HOURS, required=False)
+    time_spent = HoursField(**HOURS, required=False)
 
 
 class UnassignIdsBody(StrictSerializer):
