@@ -1,5 +1,6 @@
 """No address of the admin fails at what somebody types behind it: whatever is asked, the answer is one of ours."""
 
+import os
 import re
 from collections.abc import Iterator
 from urllib.parse import urlencode
@@ -19,6 +20,7 @@ __all__ = ["scene"]  # The same rows of two organizations as there.
 # The framework warns of days that are sent where it sends instants; it goes on with them.
 pytestmark = [pytest.mark.django_db, pytest.mark.filterwarnings("ignore:DateTimeField .* received a naive datetime")]
 
+WHOLE = bool(os.environ.get("HOSTILE_WHOLE"))  # `python -m tests.proof --only hostile`
 ANSWERS = {200, 302, 400, 403, 404, 405}
 HUGE = "9" * 20
 # What is no value of any kind of column, and what is one that no database or calendar goes on from.
@@ -87,14 +89,14 @@ def failing(client: Client, asked: list[str]) -> dict[str, object]:
 
 @pytest.mark.parametrize(("who", "first"), [("superuser", 0), ("administrator", 1)])
 def test_no_address_fails_at_its_query(scene: Scene, who: str, first: int) -> None:
-    """They take turns, so that each asks every address, and every filter of a list: all questions twice take minutes."""
+    """Each asks every address, and every filter of a list: a quarter of the questions. All of them take minutes."""
     asked = []
     for name, route in sorted(addresses().items()):
         own, *_ = targets(scene, name, route)
         joint = "&" if "?" in own else "?"
         asked += [f"{own}{joint}{query}" for query in typed(name, scene.users[who])]
     assert len(asked) > 2_000
-    assert failing(scene.clients[who], asked[first::2]) == {}
+    assert failing(scene.clients[who], asked if WHOLE else asked[first::4]) == {}
 
 
 def test_no_address_fails_at_the_id_in_it(scene: Scene) -> None:

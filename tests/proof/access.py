@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -47,7 +48,7 @@ class Run:
 
 
 def prove(ground: Ground) -> Iterable[Figure]:
-    with ground.folder() as folder, scratch_database() as url, database_of_tests(url):
+    with ready() as (folder, url):
         asked = [MAP, APIS] if ground.short else [MAP, APIS, PAGES, ROLES]
         done = run(folder, url, asked, ACCESS_WHOLE="" if ground.short else "1")
         answers = ", ".join(f"{count:,} {answer}" for answer, count in done.cells.most_common())
@@ -62,6 +63,13 @@ def prove(ground: Ground) -> Iterable[Figure]:
             yield Figure(
                 f"Control: {said} is caught", f"{len(broken.failed)} tests failed, as they must", bool(broken.failed)
             )
+
+
+@contextmanager
+def ready() -> Iterator[tuple[Path, str]]:
+    """A folder for reports, and the address of a database beside which the tests make theirs."""
+    with tempfile.TemporaryDirectory() as folder, scratch_database() as url, database_of_tests(url):
+        yield Path(folder), url
 
 
 @contextmanager
@@ -83,7 +91,7 @@ def run(folder: Path, url: str, arguments: list[str], **changes: str) -> Run:
     ended = subprocess.run(
         [*command, "-o", "junit_family=xunit1", *arguments],
         cwd=ROOT,
-        env={**os.environ, "DATABASE_URL": url, **changes},
+        env={**os.environ, "DATABASE_URL": url, "DJANGO_SETTINGS_MODULE": "tests.settings", **changes},
         capture_output=True,
         text=True,
         check=False,

@@ -12,6 +12,7 @@ from html import unescape
 from typing import TYPE_CHECKING, Any
 
 from tests.config.wire import SHAPES, Server, read_answer
+from tests.proof import access
 from tests.proof.figures import Figure
 from tests.proof.ground import Ground
 from tests.proof.hostile_server import PASSWORD, Heard, Hosted, hosted
@@ -24,6 +25,17 @@ MEMORY = 256  # MB that the worker may take above what it had before: 64 for eac
 SLOW = 200  # Clients.
 WAIT = 15  # Seconds that anybody may wait beside slow clients, on a machine that does other things as well.
 IMPORTS = {"people": "accounts/person", "courses": "enrollments/course", "records": "training/trainsession"}
+
+
+def addresses_of_the_admin() -> Figure:
+    """On PostgreSQL, which refuses more than SQLite does."""
+    with access.ready() as (folder, url):
+        done = access.run(folder, url, ["tests/accounts/test_hostile_queries.py"], HOSTILE_WHOLE="1")
+    return Figure(
+        "No address of the admin fails at what is typed behind it, as a superuser or an administrator",
+        f"{done.passed} tests passed, {len(done.failed)} failed",
+        done.passed > 0 and not done.failed,
+    )
 
 
 @dataclass
@@ -54,6 +66,7 @@ def prove(ground: Ground) -> Iterable[Figure]:
             yield slow(at.server)
             if not ground.short:
                 yield late(at.server)
+                yield addresses_of_the_admin()
         with hosted(folder, url, secret, email, "-k", "gthread", MAX_BODY_BYTES="100000000") as at:
             yield Figure("Control: a server that takes bodies of any size is caught", *bodies_of_any_size(at))
             held = slow(at.server)

@@ -174,10 +174,10 @@ def sessions(organization: Organization, course: Course, facilitator: Person | N
     enrolling.mark_absent(organization=organization, actor=SYSTEM, enrollment_id=marked.pk)
 
 
-def follow(pages: Pages, page: Any) -> dict[str, tuple[int, int]]:
-    """Every link of the page: how many rows it promises, and how many its list has."""
+def follow(pages: Pages, page: Any, *, every: int = 1) -> dict[str, tuple[int, int]]:
+    """Every link of the page, or every second, and so on: how many rows it promises, and how many its list has."""
     followed = {}
-    for link in read(page).links:
+    for link in read(page).links[::every]:
         answer = pages.client.get(link.href)
         assert answer.status_code == 200, (link, answer)
         followed[f"{link.name} {link.href}"] = (link.count, answer.context["cl"].queryset.count())
@@ -188,16 +188,21 @@ def deviating(followed: dict[str, tuple[int, int]]) -> dict[str, tuple[int, int]
     return {name: pair for name, pair in followed.items() if pair[0] != pair[1]}
 
 
-@pytest.mark.parametrize("role", [Role.ADMINISTRATOR, Role.AUDITOR, Role.FACILITATOR])
-def test_every_link_opens_a_list_of_as_many_rows(organization: Organization, role: Role) -> None:
+@pytest.mark.parametrize(
+    ("role", "every", "least"), [(Role.ADMINISTRATOR, 1, 40), (Role.AUDITOR, 3, 12), (Role.FACILITATOR, 1, 5)]
+)
+def test_every_link_opens_a_list_of_as_many_rows(
+    organization: Organization, role: Role, every: int, least: int
+) -> None:
+    """The auditor's dashboard is the administrator's: a third of its links is followed."""
     facilitator = PersonFactory.create(organization=organization)
     scene(organization, facilitator=facilitator)
     scene(organization)
     scene(OrganizationFactory.create())
     pages = Pages(UserFactory.create(organization=organization, role=role, person=facilitator))
-    followed = follow(pages, pages.get("/admin/"))
+    followed = follow(pages, pages.get("/admin/"), every=every)
     assert deviating(followed) == {}
-    assert sum(1 for promised, _ in followed.values() if promised) > (5 if role == Role.FACILITATOR else 40)
+    assert sum(1 for promised, _ in followed.values() if promised) > least
 
 
 def test_a_superusers_links_stay_in_the_organization_that_is_shown(
@@ -209,9 +214,9 @@ def test_a_superusers_links_stay_in_the_organization_that_is_shown(
     first, second = superuser.get("/admin/"), superuser.get("/admin/", organization=other.pk)
     assert [page.context["organization"] for page in (first, second)] == [organization, other]
     for page in (first, second):
-        followed = follow(superuser, page)
+        followed = follow(superuser, page, every=3)
         assert deviating(followed) == {}
-        assert len(followed) > 100
+        assert len(followed) > 30
     assert f'<option value="{other.pk}" selected>Zurich</option>' in second.content.decode()
 
 
