@@ -108,8 +108,8 @@ def test_no_address_fails_at_the_id_in_it(scene: Scene) -> None:
         for given in ("x", "-1", "0", HUGE, "1" * 5_000, "%00", "1_5F", "%ff")
     ]
     assert len(asked) > 500
-    found = {who: failing(scene.clients[who], asked) for who in ("superuser", "administrator")}
-    assert found == {"superuser": {}, "administrator": {}}
+    for first, who in enumerate(("superuser", "administrator")):
+        assert (who, failing(scene.clients[who], asked if WHOLE else asked[first::2])) == (who, {})
 
 
 @pytest.mark.parametrize(
