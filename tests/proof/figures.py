@@ -18,6 +18,7 @@ class Proof:
     part: str
     seconds: float
     figures: tuple[Figure, ...]
+    short: bool
 
     @property
     def holds(self) -> bool:
@@ -26,7 +27,8 @@ class Proof:
     def rows(self) -> Iterable[str]:
         """Of a Markdown table: part, claim, what was counted, whether it holds."""
         for number, figure in enumerate(self.figures):
-            part = f"**{self.part}** ({self.seconds:.0f} s)" if number == 0 else ""
+            form = "short form, " if self.short else ""
+            part = f"**{self.part}** ({form}{self.seconds:.0f} s)" if number == 0 else ""
             yield f"| {part} | {figure.claim} | {figure.counted} | {'yes' if figure.holds else '**NO**'} |"
 
 

@@ -20,4 +20,4 @@ def apart(part: str, ground: Ground) -> Proof:
 def proved(part: str, ground: Ground) -> Proof:
     started = time.monotonic()
     figures = tuple(importlib.import_module(f"tests.proof.{part}").prove(ground))
-    return Proof(part, time.monotonic() - started, figures)
+    return Proof(part, time.monotonic() - started, figures, ground.short)
