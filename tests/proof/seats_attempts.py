@@ -179,6 +179,8 @@ class Rival:
             status = int(left.code or 0)
         except CommandError as error:
             status, said = error.returncode, str(error)
+        except Exception as error:  # noqa: BLE001 - what is a 500 over HTTP: nobody may be told that, but in the control
+            return Answer(COMMAND, FAILED, said=repr(error))
         summary = json.loads(out.getvalue()) if out.getvalue() else None
         if summary is None:
             return Answer(COMMAND, 1 if said == BUSY else FAILED, busy=said == BUSY, said=said)
