@@ -24,6 +24,11 @@ class Proof:
     def holds(self) -> bool:
         return bool(self.figures) and all(figure.holds for figure in self.figures)
 
+    @property
+    def only_controls_fail(self) -> bool:
+        failing = [figure for figure in self.figures if not figure.holds]
+        return bool(failing) and all(figure.claim.lower().startswith("control") for figure in failing)
+
     def rows(self) -> Iterable[str]:
         """Of a Markdown table: part, claim, what was counted, whether it holds."""
         for number, figure in enumerate(self.figures):
