@@ -314,7 +314,7 @@ def _request_id(request: message.Request | None) -> str:
 
 def _answer(target: str, status: int, sentence: str, request_id: str) -> bytes:
     """A whole response."""
-    # Importable only where the application is loaded.
+    # Importable only where the application is loaded, so not at the top of this file.
     from accounts.api.errors import ApiError  # noqa: PLC0415
     from accounts.api.rendering import to_json  # noqa: PLC0415
     from config.families import family_of  # noqa: PLC0415

@@ -48,10 +48,6 @@ def is_hex_id(text: str) -> bool:
     return re.fullmatch(r"[0-9a-f]{24}", text, re.ASCII) is not None
 
 
-def template_by_id(organization: Organization, text: str) -> ProgramTemplate | None:
-    return templates(organization).filter(hex_id=text).first() if is_hex_id(text) else None
-
-
 def session_by_id(organization: Organization, text: str) -> ProgramSession | None:
     return program_sessions(organization).filter(hex_id=text).first() if is_hex_id(text) else None
 

@@ -147,7 +147,7 @@ class FamilySchema(AutoSchema):
         return [JSON]
 
     def _get_request_body(self, direction: Literal["request", "response"] = "request") -> dict[str, Any] | None:
-        body: dict[str, Any] | None = super()._get_request_body(direction)  # type: ignore[no-untyped-call]
+        body: dict[str, Any] | None = super()._get_request_body(direction)  # type: ignore[no-untyped-call]  # drf-spectacular's
         handler = getattr(self.view, self.view.action)  # type: ignore[attr-defined]  # a ViewSet's
         return body and {"content": body["content"], "required": handler.takes_a_body}
 
@@ -165,15 +165,15 @@ class FamilySchema(AutoSchema):
     def _map_serializer_field(self, field: Any, direction: Any, bypass_extensions: bool = False) -> Any:  # noqa: FBT001, FBT002 - its signature
         declared = getattr(field, "openapi", None)
         if declared is None:
-            return super()._map_serializer_field(field, direction, bypass_extensions)  # type: ignore[no-untyped-call]
+            return super()._map_serializer_field(field, direction, bypass_extensions)  # type: ignore[no-untyped-call]  # drf-spectacular's
         return {**declared, "nullable": True} if field.allow_null else dict(declared)
 
     def _insert_field_validators(self, field: Any, schema: dict[str, Any]) -> None:
         if getattr(field, "openapi", None) is None:
-            super()._insert_field_validators(field, schema)  # type: ignore[no-untyped-call]
+            super()._insert_field_validators(field, schema)  # type: ignore[no-untyped-call]  # drf-spectacular's
 
     def _map_basic_serializer(self, serializer: Any, direction: Any) -> dict[str, Any]:
-        mapped: dict[str, Any] = super()._map_basic_serializer(serializer, direction)  # type: ignore[no-untyped-call]
+        mapped: dict[str, Any] = super()._map_basic_serializer(serializer, direction)  # type: ignore[no-untyped-call]  # drf-spectacular's
         return {**mapped, "additionalProperties": False}
 
     def _get_response_bodies(self, direction: Literal["request", "response"] = "response") -> dict[str, Any]:

@@ -198,10 +198,13 @@ def test_staff_are_offered_rows_of_their_own_organization_only(
 
 
 @pytest.mark.parametrize("model", MODELS, ids=NAMES)
+@pytest.mark.parametrize("who", ["staff", "superuser"])
 def test_list_queries_do_not_grow_with_the_rows(
-    request: pytest.FixtureRequest, organization: Organization, model: type[models.Model]
+    request: pytest.FixtureRequest, organization: Organization, model: type[models.Model], who: str
 ) -> None:
-    pages: Pages = request.getfixturevalue("superuser" if model in SUPERUSERS_ONLY else "staff")
+    if who == "staff" and model in SUPERUSERS_ONLY:
+        return
+    pages: Pages = request.getfixturevalue(who)
     counts = []
     for more in (1, 4):
         for number in range(more):
