@@ -5,7 +5,7 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.db.models import F, Q, QuerySet, Value
 from django.http import HttpRequest, HttpResponse
 from django.utils.html import format_html, format_html_join
@@ -28,7 +28,7 @@ else:
 MOST_MODELS = 3
 """Of the rows in a list, those of so many models are called by their names: a query for each."""
 MOST_FOUND = 500
-"""So many actors that a search finds, at most."""
+"""A search that finds more actors than that is refused: it would leave some out."""
 
 ACTORS = {"user": "staff", "token": "API tokens", "system": "the system", "database": "the database itself"}
 
@@ -125,7 +125,12 @@ class HistoryEntryAdmin(LedgerAdmin):
             return queryset.filter(model__in=labels, row_id=int(text)), False
         if text in ("system", "database"):
             return queryset.filter(actor=Actor.system().ref if text == "system" else ""), False
-        return queryset.filter(Q(actor=text) | Q(actor__in=self._actors(request, text))), False
+        actors = self._actors(request, text)
+        if len(actors) > MOST_FOUND:
+            told = f"More than {MOST_FOUND} users and API tokens have “{text}” in their names. Write more of it."
+            self.message_user(request, told, messages.ERROR)
+            return queryset.none(), False
+        return queryset.filter(Q(actor=text) | Q(actor__in=actors)), False
 
     def _actors(self, request: HttpRequest, text: str) -> list[str]:
         staff: QuerySet[Any] = User.objects.filter(email__icontains=text)
@@ -136,7 +141,7 @@ class HistoryEntryAdmin(LedgerAdmin):
             tokens = tokens.filter(organization=own)
         found = staff.order_by().values_list(Value("user"), F("pk"))
         found = found.union(tokens.order_by().values_list(Value("token"), F("pk")), all=True)
-        return [f"{kind}-{pk}" for kind, pk in found[:MOST_FOUND]]
+        return [f"{kind}-{pk}" for kind, pk in found[: MOST_FOUND + 1]]
 
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
         entry: Any = super().get_object(request, object_id, from_field)

@@ -15,6 +15,7 @@ from django.test.utils import CaptureQueriesContext
 
 from accounts.actors import Actor
 from accounts.admin.changes import TARGETS
+from accounts.admin.history import MOST_FOUND
 from accounts.errors import Busy
 from accounts.history import APPS, NOT_KEPT, kept_models
 from accounts.models import ApiToken, HistoryEntry, OperationKind, Organization, Person, User
@@ -360,6 +361,27 @@ def test_the_list_is_filtered_and_searched(
         return
     rows = page.context["cl"].queryset.filter(pk__gt=heard.last).order_by("pk")
     assert [row.changes["first_name"][1] for row in rows] == found
+
+
+def test_a_search_for_more_actors_than_it_takes_is_refused(staff: Pages, organization: Organization) -> None:
+    """Instead of leaving some of them out."""
+
+    def token(number: int) -> ApiToken:
+        prefix = f"{number:08d}"
+        return ApiToken(organization=organization, name="HR", prefix=prefix, digest=prefix, scopes=["x"])
+
+    def told() -> tuple[list[str], int]:
+        page = staff.get(LIST, q="HR")
+        return [str(message) for message in page.context["messages"]], page.context["cl"].queryset.count()
+
+    person, writer = PersonFactory.create(organization=organization), token(0)
+    writer.save()
+    with write(Actor.token(writer)):
+        Person.objects.filter(pk=person.pk).update(first_name="Another")
+    ApiToken.objects.bulk_create(map(token, range(1, MOST_FOUND)))
+    assert told() == ([], 1)
+    token(MOST_FOUND).save()
+    assert told() == (["More than 500 users and API tokens have “HR” in their names. Write more of it."], 0)
 
 
 def test_a_row_is_found_by_its_id(staff: Pages, organization: Organization) -> None:
