@@ -15,20 +15,25 @@ from accounts.api.query import LAST_PAGE
 
 Handler = TypeVar("Handler", bound=Callable[..., Any])
 
-ALWAYS = {"400", "401", "403", "405", "413", "414", "429", "500", "503"}
+# Of any request: what an endpoint refuses, and what the server (config/worker.py) could not read as HTTP.
+ALWAYS = {"400", "401", "403", "405", "408", "413", "414", "417", "429", "431", "500", "501", "503"}
 REASONS = {
     "400": "The query or the body cannot be understood",
     "401": "No credential, or one that lets nobody in",
     "403": "The token lacks the scope",
     "404": "Not found",
     "405": "Method not allowed",
+    "408": "The request did not come to its end in time",
     "409": "Conflict: the state does not allow it, or the first request with this Idempotency-Key is still running",
     "413": "The body is too large",
     "414": "The address is too long",
     "415": "The body is of another media type",
+    "417": "The expectation in the Expect header cannot be met",
     "422": "The body breaks a rule",
     "429": "Rate limit exceeded; Retry-After says when to come back",
+    "431": "The headers are too many or too long",
     "500": "Internal error",
+    "501": "The transfer coding of the body is not supported",
     "503": "Busy; Retry-After says when to come back",
 }
 

@@ -15,6 +15,7 @@ from django.test import Client
 from drf_spectacular.validation import validate_schema
 from pytest_django import Settings
 
+from config.worker import REFUSALS
 from tests.conftest import body_of
 from tests.contracts.families import FAMILIES, Family, Request
 from tests.contracts.scene import OWN, Scene, make_scene
@@ -54,7 +55,7 @@ SECURITY: dict[str, tuple[dict[str, Any], list[list[str]]]] = {
     ),
 }
 VERSION = re.compile(r"3\.0\.[0-9]+")
-OF_EVERY_CALL = {"400", "401", "403", "405", "413", "414", "429", "500", "503"}
+OF_EVERY_CALL = {"400", "401", "403", "405", "408", "413", "414", "417", "429", "431", "500", "501", "503"}
 OF_WRITES = {"409", "415"}
 SENTENCES = {"type": "array", "items": {"type": "string"}}
 ERROR_SCHEMAS = {
@@ -181,6 +182,12 @@ def test_an_operation_has_its_errors_in_the_familys_own_body(family: Family, rou
     assert set(errors) == expected
     assert [answer["content"] for answer in errors.values()] == [content] * len(errors)
     assert all(answer["description"] for answer in errors.values())
+
+
+def test_what_the_server_itself_answers_is_among_the_statuses_of_every_call() -> None:
+    """Where nothing of Django has seen the request."""
+    of_the_server = {str(status) for _, status, _ in REFUSALS} | {"408"}
+    assert of_the_server - OF_EVERY_CALL == set()
 
 
 @EVERY_ROUTE

@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 
 from tests.benchmarks import machine
-from tests.proof.figures import HEAD, Proof, table
+from tests.proof.figures import BRIEF_HEAD, Proof, table
 from tests.proof.ground import Ground
 from tests.proof.parts import PARTS, apart
 
@@ -33,7 +33,7 @@ def main() -> int:
     for part in given.only or PARTS:
         proof = apart(part, Ground(short=given.short))
         proofs.append(proof)
-        sys.stdout.write(f"{table([proof])}\n\n")
+        sys.stdout.write(f"{table(proof)}\n\n")
         sys.stdout.flush()
     if given.write:
         write(proofs)
@@ -46,21 +46,11 @@ def write(proofs: list[Proof]) -> None:
     written, end, after = rest.partition(END)
     if not (begin and end):
         raise SystemExit(f"{PAGE.name} has no place for figures: {BEGIN} … {END}")
-    rows = rows_by_part(written) | {proof.part: list(proof.rows()) for proof in proofs}
-    text = "\n".join([HEAD, *(row for part in PARTS for row in rows.get(part, ()))])
+    rows = {named[1]: line for line in written.splitlines() if (named := NAMED.match(line))}
+    rows |= {proof.part: proof.row() for proof in proofs}
+    text = "\n".join([BRIEF_HEAD, *(rows[part] for part in PARTS if part in rows)])
     machines = machine.sentence(machine.facts())
     PAGE.write_text(f"{before}{BEGIN}\n{text}\n\n{machines}\n{END}{after}", encoding="utf-8")
-
-
-def rows_by_part(written: str) -> dict[str, list[str]]:
-    rows: dict[str, list[str]] = {}
-    part = ""
-    for line in written.splitlines():
-        if named := NAMED.match(line):
-            part = named[1]
-        if part and line.startswith("|"):
-            rows.setdefault(part, []).append(line)
-    return rows
 
 
 if __name__ == "__main__":

@@ -57,11 +57,15 @@ def prove(ground: Ground) -> Iterable[Figure]:
             f"{done.routes} routes, {done.cells.total():,} cells: {answers}; {done.passed:,} tests passed, "
             f"{len(done.failed)} failed",
             done.passed > 0 and done.cells.total() > 0 and not done.failed,
+            brief=f"{done.routes} routes, {done.cells.total():,} cells: {len(done.failed)} wrong",
         )
         for what, said, tests in CONTROLS:
             broken = run(folder, url, ["-p", "tests.proof.access_broken", *tests], BREAK=what)
             yield Figure(
-                f"Control: {said} is caught", f"{len(broken.failed)} tests failed, as they must", bool(broken.failed)
+                f"Control: {said} is caught",
+                f"{len(broken.failed)} tests failed, as they must",
+                bool(broken.failed),
+                brief=f"{said}: {len(broken.failed)} failures",
             )
 
 

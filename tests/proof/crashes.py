@@ -56,6 +56,7 @@ class Control:
     claim: str
     trial: Trial
     shown: Callable[[Findings], Sequence[str]]
+    brief: str
 
 
 @dataclass(frozen=True)
@@ -91,11 +92,13 @@ def controls(*, short: bool) -> Iterator[Control]:
         "control: `synchronous_commit=off` with a killed server loses acknowledged writes",
         Trial("unsynced", 160, {Target.SERVER: 2}, settings=UNSYNCED),
         lambda found: found.lost,
+        "`synchronous_commit=off`: writes lost",
     )
     yield Control(
         "control: idempotency records committed after their effects let effects be repeated",
         Trial("after", 200, {Target.WORKER: 8}, application=APART.format("after"), changes=POOL),
         lambda found: [*found.repeated, *found.unsent],
+        "idempotency records committed after their effects: effects repeated or not sent",
     )
     if short:
         return
@@ -104,6 +107,7 @@ def controls(*, short: bool) -> Iterator[Control]:
         # One request at a time is between its commits, under the ledger lock: a kill of the server hits it, whose it is.
         Trial("before", 80, {Target.SERVER: 6, Target.WORKER: 4}, application=APART.format("before"), changes=POOL),
         lambda found: found.lost,
+        "committed before them: writes lost",
     )
 
 
@@ -186,18 +190,21 @@ def figures(trial: Trial, outcome: Outcome) -> Iterator[Figure]:
         f"{killed.total()} kills ({kills}); gunicorn was started {outcome.starts} times; "
         f"the clients saw {journals.failures.total():,} failures",
         killed == Counter(trial.deck) + Counter([Target.SERVER]),
+        brief=f"{killed.total()} kills",
     )
     yield Figure(
         "every acknowledged write is there with its values",
         f"{len(journals.sent):,} operations, {len(acknowledged):,} acknowledged, {late:,} of them only when sent again"
         + said(findings.lost),
         len(journals.sent) >= trial.operations and not findings.lost,
+        brief=f"{len(journals.sent):,} operations, {len(acknowledged):,} acknowledged: {len(findings.lost)} lost",
     )
     yield Figure(
         "nothing is there that nobody sent; what was never answered is there wholly or not at all",
         f"{findings.rows:,} rows; of {len(unknown):,} operations without an answer {findings.happened:,} happened"
         + said(findings.unsent),
         bool(findings.rows) and not findings.unsent,
+        brief=f"{findings.rows:,} rows: {len(findings.unsent)} not sent",
     )
     repeated = sum(len(one.again) for one in acknowledged)
     yield Figure(
@@ -205,12 +212,14 @@ def figures(trial: Trial, outcome: Outcome) -> Iterator[Figure]:
         f"{findings.keys:,} keys; {late + repeated:,} sent again, of which {findings.twice + repeated:,} had happened"
         + said([*findings.repeated, *findings.refused]),
         bool(findings.keys) and not findings.repeated and not findings.refused,
+        brief=f"{findings.keys:,} keys: {len(findings.repeated)} effects repeated",
     )
     yield Figure(
         "a reader of the feed holds the same records with the same values as the tables",
         f"{outcome.held:,} records; resumed from its cursor after {outcome.interrupted:,} failures"
         + said(findings.unseen),
         bool(outcome.held) and not findings.unseen,
+        brief=f"the feed's reader has {outcome.held:,} records: {len(findings.unseen)} differ",
     )
 
 
@@ -218,7 +227,13 @@ def caught(control: Control, outcome: Outcome) -> Figure:
     found = outcome.findings
     counts = f"{len(found.lost)} lost, {len(found.unsent)} not sent, {len(found.repeated)} repeated, {len(found.refused)} refused, "
     counted = f"{len(outcome.journals.sent):,} operations, {outcome.killed.total()} kills: {counts}"
-    return Figure(control.claim, f"{counted}{len(found.unseen)} shown otherwise", bool(control.shown(found)))
+    shown = control.shown(found)
+    return Figure(
+        control.claim,
+        f"{counted}{len(found.unseen)} shown otherwise",
+        bool(shown),
+        brief=f"{control.brief} {len(shown)}",
+    )
 
 
 def said(wrong: Sequence[str]) -> str:

@@ -26,17 +26,20 @@ def prove(ground: Ground) -> Iterable[Figure]:
         f"{len(run.journal):,} changes in {transactions:,} transactions of {len(table.shown):,} records in "
         f"{run.seconds:.0f} s: {listed(acts)}; busy {sum(one.busy for one in run.written)} times",
         len(run.journal) >= changes and (ground.short or min(acts.values()) > 0),
+        brief=f"{len(run.journal):,} changes by {len(run.written)} writers",
     )
     yield Figure(
         f"{len(run.readers)} readers over HTTP are killed (`kill -9`) and resume from their last cursor",
         f"{run.deaths.total()} deaths: {listed(run.deaths)}; {sum(one.twice for one in run.readers):,} rows shown twice",
         run.deaths.total() > len(run.readers),
+        brief=f"{run.deaths.total()} deaths of {len(run.readers)} readers",
     )
     differing = [len(feed_run.differing(one, table)) for one in run.readers]
     yield Figure(
         "nothing is missed: each reader's copy is the tables, whole row by whole row",
         "; ".join(f"{len(one.copy):,} rows, {wrong} differ" for one, wrong in zip(run.readers, differing, strict=True)),
         not any(differing) and bool(table.shown),
+        brief=f"{len(table.shown):,} records: {sum(differing)} missed",
     )
     wrong = [feed_run.out_of_order(one, table) for one in run.readers]
     rows = sum(len(rows) for one in run.readers for rows in one.runs.values())
@@ -45,12 +48,14 @@ def prove(ground: Ground) -> Iterable[Figure]:
         f"{rows:,} rows in {sum(len(one.runs) for one in run.readers)} runs and {sum(one.pages for one in run.readers):,} "
         f"pages ({sum(one.at_the_head for one in run.readers):,} at the feed's head, not full), {sum(wrong)} out of order",
         not any(wrong),
+        brief=f"{rows:,} rows read: {sum(wrong)} out of order",
     )
     whole, paged = (missed / len(table.shown) for missed in run.naive)
     yield Figure(
         "control, in the same run: a cursor on clock stamps, `updated_at > last seen`, misses more than 1 %",
         f"last change missed of {whole:.1%} of the records; read by pages, of {paged:.1%}",
         whole > NAIVE_MISSES and paged > NAIVE_MISSES,
+        brief=f"a naive cursor misses {whole:.1%} of the records",
     )
 
 

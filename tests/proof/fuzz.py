@@ -68,6 +68,7 @@ def prove(ground: Ground) -> Iterable[Figure]:
             f"control: {control.claim} is found",
             f"`{control.caught_by}` failed {found} times",
             found > 0,
+            brief=f"{control.claim}: {found} failures",
         )
 
 
@@ -133,6 +134,7 @@ def conforms(outcome: Outcome, operations: int, *, short: bool) -> Figure:
         f"{cases:,} cases over {len(outcome.cases)} operations, at least {fewest} each ({outcome.seconds:.0f} s); "
         f"{len(outcome.checks)} checks held {sum(outcome.checks.values()):,} times, {failed}; answers {answers}",
         enough and len(outcome.cases) == operations and not crashes and not outcome.failures,
+        brief=f"{TITLES[outcome.family]} {cases:,} cases, {outcome.failures.total()} failures",
     )
 
 

@@ -35,6 +35,7 @@ def addresses_of_the_admin() -> Figure:
         "No address of the admin fails at what is typed behind it, as a superuser or an administrator",
         f"{done.passed} tests passed, {len(done.failed)} failed",
         done.passed > 0 and not done.failed,
+        brief=f"{done.passed} pages of the admin asked nonsense: {len(done.failed)} failed",
     )
 
 
@@ -50,11 +51,14 @@ class Tally:
         if not right:
             self.wrong.append(f"{what}: {heard.status} {heard.body[:200]!r}")
 
-    def figure(self, claim: str) -> Figure:
+    def figure(self, claim: str, name: str) -> Figure:
         counted = ", ".join(f"{count:,} x {status}" for status, count in sorted(self.statuses.items()))
         wrong = f"; not as they should be: {'; '.join(self.wrong[:3])}" if self.wrong else ""
         return Figure(
-            claim, f"{self.statuses.total():,} requests: {counted}{wrong}", bool(self.statuses) and not self.wrong
+            claim,
+            f"{self.statuses.total():,} requests: {counted}{wrong}",
+            bool(self.statuses) and not self.wrong,
+            brief=f"{name} {self.statuses.total():,}, {len(self.wrong)} not refused as they should be",
         )
 
 
@@ -68,9 +72,10 @@ def prove(ground: Ground) -> Iterable[Figure]:
                 yield late(at.server)
                 yield addresses_of_the_admin()
         with hosted(folder, url, secret, email, "-k", "gthread", MAX_BODY_BYTES="100000000") as at:
-            yield Figure("Control: a server that takes bodies of any size is caught", *bodies_of_any_size(at))
+            yield bodies_of_any_size(at)
             held = slow(at.server)
-            yield Figure("Control: slow clients at gunicorn's own worker are caught", held.counted, not held.holds)
+            claim = "Control: slow clients at gunicorn's own worker are caught"
+            yield Figure(claim, held.counted, not held.holds, brief=f"gunicorn's own worker {held.brief}")
 
 
 def fill() -> tuple[str, str]:
@@ -98,15 +103,20 @@ def refused(at: Hosted, *, short: bool) -> Iterator[Figure]:
     for address in IMPORTS.values():
         at.ask("GET", f"/admin/{address}/import/", headers={"Cookie": at.cookies})
     before, memory = everything(), at.forget_peak()
-    yield bodies(at, writes).figure("Hostile bodies at every write: a 4xx in the family's own words")
-    yield values(at, writes).figure("Hostile values under every key of every write: a 4xx in the family's own words")
-    yield addresses(at).figure("A certificate's address that is none of the web is refused")
-    yield files(at, list(IMPORTS)[: 1 if short else 3]).figure("Hostile files at every import: said on the form")
+    yield bodies(at, writes).figure("Hostile bodies at every write: a 4xx in the family's own words", "bodies")
+    yield values(at, writes).figure(
+        "Hostile values under every key of every write: a 4xx in the family's own words", "values"
+    )
+    yield addresses(at).figure("A certificate's address that is none of the web is refused", "addresses")
+    yield files(at, list(IMPORTS)[: 1 if short else 3]).figure(
+        "Hostile files at every import: said on the form", "files"
+    )
     peak = at.peak()
     yield Figure(
         f"The worker's memory grows by less than {MEMORY} MB meanwhile",
         f"{memory:.0f} MB before, {peak:.0f} MB at most, {CLIENTS} clients at a time",
         peak - memory < MEMORY,
+        brief=f"memory {memory:.0f} MB before, {peak:.0f} MB at most",
     )
     yield Figure("Nothing of it is written", "all rows of all tables compared", everything() == before)
 
@@ -242,6 +252,7 @@ def slow(server: Server) -> Figure:
         f"{SLOW} slow clients (nothing, headers, bodies) hold nobody up for {WAIT} s",
         f"{answered} of {asked} others answered, the longest after {longest * 1000:.0f} ms",
         answered == asked,
+        brief=f"beside {SLOW} slow clients {answered} of {asked} others answered",
     )
 
 
@@ -255,11 +266,17 @@ def late(server: Server) -> Figure:
         "A request that does not come to its end is a 408 in the family's own words",
         f"{answer.status} after {time.monotonic() - started:.0f} s",
         (answer.status, json.loads(answer.body)) == (408, said),
+        brief=f"an endless one is a {answer.status}",
     )
 
 
-def bodies_of_any_size(at: Hosted) -> tuple[str, bool]:
+def bodies_of_any_size(at: Hosted) -> Figure:
     from tests.contracts.families import FAMILIES  # noqa: PLC0415 - once Django is set up
 
     tally = bodies(at, [(FAMILIES[0], FAMILIES[0].write)])
-    return f"{len(tally.wrong)} of {tally.statuses.total()} answers were not the table's", bool(tally.wrong)
+    return Figure(
+        "Control: a server that takes bodies of any size is caught",
+        f"{len(tally.wrong)} of {tally.statuses.total()} answers were not the table's",
+        bool(tally.wrong),
+        brief=f"bodies of any size: {len(tally.wrong)} wrong answers",
+    )

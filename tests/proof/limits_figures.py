@@ -50,6 +50,7 @@ def exact(secrets: list[str], redis: Redis, folder: Path, *, seconds: int) -> Fi
         answers == {OK: verdicts.accepted, TOO_MANY: verdicts.refused}
         and verdicts.wrong == 0
         and answers[OK] <= most_in(took),
+        brief=f"{answers[OK]:,} of {len(calls):,} requests in {took:.1f} s let through, {verdicts.wrong} of them wrongly",
     )
 
 
@@ -61,6 +62,7 @@ def control(secrets: list[str]) -> Figure:
         "Control: with a counter in the memory of each process more is let through",
         f"{answers[OK]:,} of {len(calls):,} requests in {took_seconds(calls):.1f} s, where {allowed} are allowed",
         answers[OK] > allowed,
+        brief=f"counted in each process: {answers[OK]:,} instead of {allowed} let through",
     )
 
 
@@ -102,6 +104,7 @@ def killed(secrets: list[str], redis: Redis) -> Figure:
         and len(during) > most_in(took_seconds(during))
         and statuses(calls).keys() == {OK, TOO_MANY}
         and (up, down, again) == ("200 ok", "503 unreachable", "200 ok"),
+        brief="while Redis is down they pass uncounted, and `/readyz` says so",
     )
 
 

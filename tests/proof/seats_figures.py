@@ -91,6 +91,7 @@ def never_too_many(done: Run) -> Figure:
         f"{played.given_back:,} given back, the last one taken {played.full:,} times; capacities raised "
         f"{played.raised:,} and lowered {played.lowered:,} times; {found} {looked}",
         not any(done.too_many) and min(played.full, played.given_back, played.raised, played.lowered) > 0,
+        brief=f"{done.told.attempts:,} attempts by {PROCESSES} processes, seats too many: {sum(done.too_many)}",
     )
 
 
@@ -101,6 +102,7 @@ def told_and_true(done: Run) -> Figure:
         f"{done.told.enrolled:,} seats in sessions acknowledged, {given:,} given; the history of "
         f"{len(done.played.now):,} sessions and program sessions ends where the tables do",
         done.told.enrolled == given and done.played.now == tables(done.places),
+        brief=f"{given:,} seats given and {done.told.enrolled:,} acknowledged",
     )
 
 
@@ -118,6 +120,7 @@ def answered(done: Run, *, most_busy: float) -> Figure:
         f"{', '.join(f'{way} {count:,}' for way, count in ways.most_common())}; "
         f"the longest answer took {told.longest:.1f} s{wrong}",
         not (done.deadlocks or told.wrong or undescribed) and busy < most_busy,
+        brief=f"{done.deadlocks} deadlocks, busy {busy:.2%}, other 5xx {told.wrong:,}",
     )
 
 
@@ -130,4 +133,5 @@ def control(url: str, scenes: Sequence[Scene]) -> Figure:
         f"{done.played.most} people too many, the observer saw it at {seen} of {done.seen.looks} looks, {end} were left "
         "so at the end",
         played > 0 and seen > 0,
+        brief=f"without the lock {played} of {len(done.places)} oversold in {CONTROL} attempts",
     )

@@ -39,9 +39,12 @@ def prove(ground: Ground) -> Iterable[Figure]:
     yield figure(
         f"all meanings of the days about {changes:,} clock changes of {len(names)} zones ({len(alike(names))} clocks)",
         product,
+        f"{changes:,} clock changes of {len(names)} zones",
     )
     yield figure(
-        "certificates of 1 to 60 months from every day of years, leap days and ends of months too", by_calendar
+        "certificates of 1 to 60 months from every day of years, leap days and ends of months too",
+        by_calendar,
+        "certificates from every day of years",
     )
     for kind, name in KINDS.items():
         yield from on_database(name, found[kind])
@@ -67,21 +70,37 @@ def days(count: int) -> Iterable[date]:
 
 def on_database(name: str, found: Found) -> Iterable[Figure]:
     by_sql = f", in {found.by_sql} of them by its own SQL" if found.by_sql else ""
-    yield figure(f"{name}: what is listed and filtered in {found.zones} zones{by_sql}", found.listed)
-    yield figure(f"{name}: due days, falling due, completions and certificates by the services", found.acted)
-    yield figure(f"{name}: the years 0001 and 9999 are refused or can be read again", found.limits)
+    yield figure(f"{name}: what is listed and filtered in {found.zones} zones{by_sql}", found.listed, f"{name} lists")
+    yield figure(
+        f"{name}: due days, falling due, completions and certificates by the services", found.acted, f"{name} services"
+    )
+    yield figure(
+        f"{name}: the years 0001 and 9999 are refused or can be read again",
+        found.limits,
+        f"{name} ends of the calendar",
+    )
 
 
-def figure(claim: str, tally: Tally) -> Figure:
+def figure(claim: str, tally: Tally, name: str) -> Figure:
     first = "".join(f"; {meaning}: {text}" for meaning, text in tally.first.items())
     counted = f"{listed(tally.cases)}: {tally.wrong.total()} mismatches{first}"
-    return Figure(claim, counted, bool(tally.cases) and not tally.wrong)
+    return Figure(
+        claim,
+        counted,
+        bool(tally.cases) and not tally.wrong,
+        brief=f"{name} {tally.cases.total():,} cases, {tally.wrong.total()} mismatches",
+    )
 
 
 def control(claim: str, tally: Tally, meanings: int) -> Figure:
     """Caught in so many meanings at least."""
     counted = f"{listed(tally.wrong)} mismatches in {tally.cases.total():,} cases"
-    return Figure(f"control: {claim}", counted, len(tally.wrong) >= meanings)
+    return Figure(
+        f"control: {claim}",
+        counted,
+        len(tally.wrong) >= meanings,
+        brief=f"{claim}: {tally.wrong.total():,} mismatches",
+    )
 
 
 def listed(counts: Counter[str]) -> str:
