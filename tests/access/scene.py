@@ -1,10 +1,11 @@
 """Everybody who could come to a door: tokens of every kind, staff of every role, and whoever is staff no longer."""
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import urlencode
 
 from django.apps import apps
 from django.contrib.sessions.models import Session
@@ -26,25 +27,54 @@ from tests.factories import SYSTEM, OrganizationFactory, UserFactory
 NO_CREDENTIAL = "No credential was given."
 LONG_AGO = datetime(2001, 1, 1, tzinfo=UTC)
 
+# Headers and query, from a company's id and a token's secret.
+Form = Callable[[str, str], tuple[dict[str, str], dict[str, str]]]
+FORMS: Mapping[str, Form] = {
+    "Bearer": lambda _, secret: ({"Authorization": f"Bearer {secret}"}, {}),
+    "Token": lambda _, secret: ({"Authorization": f"Token {secret}"}, {}),
+    "Token token": lambda _, secret: ({"Authorization": f'Token token="{secret}"'}, {}),
+    "headers": lambda company, secret: ({"X-company-id": company, "X-apiKey": secret}, {}),
+    "query": lambda company, secret: ({}, {"company": company, "apiKey": secret}),
+}
+# What a family takes besides Bearer, which all take.
+FORMS_OF = {"train_sessions": ("Token", "Token token"), "programs": ("headers", "query")}
+
 
 @dataclass(frozen=True)
 class Credential:
     """How it is sent, and what an API says of it: `refusal` to whom it lets in nowhere, else the scopes it holds."""
 
     client: Client
-    authorization: str = ""
+    secret: str = ""
+    company: str = ""
+    form: str = "Bearer"
     refusal: str = ""
     scopes: frozenset[str] = frozenset()
     foreign: bool = False  # Of another organization.
 
+    @property
+    def written(self) -> tuple[dict[str, str], dict[str, str]]:
+        return FORMS[self.form](self.company, self.secret) if self.secret else ({}, {})
+
+    @property
+    def query(self) -> str:
+        return urlencode(self.written[1])
+
     def send(self, method: str, path: str, body: bytes = b"", media_type: str = "application/json") -> Any:
-        headers = {"Authorization": self.authorization} if self.authorization else {}
+        headers, _ = self.written
+        if self.query:
+            path += ("&" if "?" in path else "?") + self.query
         # An answer to HEAD is closed while it is made, which would close the connection that the scene lives on.
         request_finished.disconnect(close_old_connections)
         try:
             return self.client.generic(method, path, body, media_type, headers=headers)
         finally:
             request_finished.connect(close_old_connections)
+
+    def in_forms(self, family: str) -> "dict[str, Credential]":
+        """By name: as Bearer, and in each other form that the family takes."""
+        others = FORMS_OF.get(family, ()) if self.secret else ()
+        return {"": self, **{f" as {form}": replace(self, form=form) for form in others}}
 
 
 @dataclass(frozen=True)
@@ -66,13 +96,13 @@ def everybody(pages: Pages) -> Everybody:
     populate(other, FOREIGN, "FOREIGN")
     visitor = Client(raise_request_exception=False)
     everything = bearer(own, *Scope.values)
-    live = everything.authorization.removeprefix("Bearer ")
+    live = everything.secret
     wrong = f"{live[:-1]}{'x' if live[-1] != 'x' else 'y'}"
     roles = {who: Credential(client, refusal=NO_CREDENTIAL) for who, client in pages.clients.items()}
     nobody = roles.pop("anonymous")
     tokens = {
         "none": nobody,
-        "wrong": Credential(visitor, f"Bearer {wrong}", "The credential is not known."),
+        "wrong": Credential(visitor, wrong, own.company_id, refusal="The credential is not known."),
         "expired": expired(own),
         "revoked": revoked(own),
         **{scope: bearer(own, scope) for scope in Scope.values},
@@ -100,19 +130,19 @@ def everybody(pages: Pages) -> Everybody:
 
 def bearer(organization: Organization, *scopes: str, foreign: bool = False) -> Credential:
     api = api_of(organization, *scopes)
-    return Credential(api.client, f"Bearer {api.secret}", scopes=frozenset(scopes), foreign=foreign)
+    return Credential(api.client, api.secret, organization.company_id, scopes=frozenset(scopes), foreign=foreign)
 
 
 def expired(organization: Organization) -> Credential:
     api = api_of(organization)
     ApiToken.objects.filter(pk=live_token(api.secret).pk).update(expires_at=LONG_AGO)
-    return Credential(api.client, f"Bearer {api.secret}", "The credential has expired.")
+    return Credential(api.client, api.secret, organization.company_id, refusal="The credential has expired.")
 
 
 def revoked(organization: Organization) -> Credential:
     api = api_of(organization)
     revoke_token(actor=SYSTEM, token=live_token(api.secret))
-    return Credential(api.client, f"Bearer {api.secret}", "The credential has been revoked.")
+    return Credential(api.client, api.secret, organization.company_id, refusal="The credential has been revoked.")
 
 
 # Sessions that let nobody in. Each is an administrator's but for the one thing.

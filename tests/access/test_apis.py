@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
 import pytest
@@ -64,11 +65,12 @@ def seen(method: str, response: Any) -> tuple[Any, ...]:
     return answer(response)
 
 
-def wanted_of(method: str, family: Family, said: Said) -> tuple[Any, ...]:
-    if method == "HEAD":
-        moved = {"Location": "/api/v1/programs/sessions"} if said.status == 302 else {}
-        return wanted(family, said)[0], {**said.headers, **moved}
-    return wanted(family, said)
+def wanted_of(cell: "Cell", family: Family) -> tuple[Any, ...]:
+    if cell.method == "HEAD":
+        query = f"?{cell.credential.query}" if cell.credential.query else ""
+        moved = {"Location": f"/api/v1/programs/sessions{query}"} if cell.said.status == 302 else {}
+        return wanted(family, cell.said)[0], {**cell.said.headers, **moved}
+    return wanted(family, cell.said)
 
 
 def wanted(family: Family, said: Said) -> tuple[Any, ...]:
@@ -96,7 +98,9 @@ def cells(everybody_there: Everybody, family: Family, route: Route) -> Iterator[
     for method in METHODS:
         request = request_of(family, route, "GET" if method == "HEAD" else method)
         for who, credential in everybody_there.at_apis.items():
-            yield Cell(method, who, request, credential, expectation(family, route.row, request, credential))
+            said = expectation(family, route.row, request, credential)
+            for form, one in credential.in_forms(family.name).items():
+                yield Cell(method, who + form, request, one, said)
 
 
 @EVERY_API
@@ -119,7 +123,7 @@ def test_an_api_answers_each_credential_as_the_table_says(
     for cell in asked:
         tally[str(wanted(family, cell.said)[0])] += 1
     assert {(cell.method, cell.who): seen(cell.method, got[cell.method, cell.who]) for cell in asked} == {
-        (cell.method, cell.who): wanted_of(cell.method, family, cell.said) for cell in asked
+        (cell.method, cell.who): wanted_of(cell, family) for cell in asked
     }
 
 
@@ -128,10 +132,11 @@ def test_another_organizations_token_meets_rows_as_if_they_were_not_there(
     everybody_there: Everybody, tally: Tally, route: Route
 ) -> None:
     """Byte for byte, but for the ids; and where it names none, it sees and changes its own organization alone."""
-    family, credential = family_of(route), everybody_there.at_apis["other organization"]
+    family, foreign = family_of(route), everybody_there.at_apis["other organization"]
     before = rows_of(everybody_there.own)
     assert route.row is not None
-    for method in ("HEAD", *route.row.methods) if "GET" in route.row.methods else route.row.methods:
+    methods = ("HEAD", *route.row.methods) if "GET" in route.row.methods else route.row.methods
+    for method, credential in product(methods, foreign.in_forms(family.name).values()):
         request = request_of(family, route, "GET" if method == "HEAD" else method)
         answers = []
         for ids in (MISSING, OWN):

@@ -42,10 +42,8 @@ def asked(credential: Credential, method: str, address: str) -> str:
     """By a letter of `Access`; what it did is taken back, to the cookies."""
     client = copy.copy(credential.client)
     client.cookies = copy.deepcopy(credential.client.cookies)
-    client.defaults = {
-        **client.defaults,
-        **({"HTTP_AUTHORIZATION": credential.authorization} if credential.authorization else {}),
-    }
+    if credential.secret:
+        client.defaults = {**client.defaults, "HTTP_AUTHORIZATION": f"Bearer {credential.secret}"}
     return answer(client, method.lower(), address)
 
 
