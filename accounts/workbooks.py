@@ -1,7 +1,8 @@
 """Workbooks (XLSX), read by the same rules as CSV files, and written.
 
 A workbook is a packed archive of XML from somebody else: how much it unpacks to is looked at before anything reads it,
-and XML that declares entities is refused (openpyxl uses defusedxml, which this module insists on).
+and what it is made of while it is read for the first time (accounts/archives.py). XML that declares entities is refused
+there, too; openpyxl uses defusedxml besides, which this module insists on.
 """
 
 import tempfile
@@ -10,17 +11,18 @@ from collections.abc import Iterable, Iterator
 from datetime import date, datetime, time
 from typing import IO, Any, cast
 
-from openpyxl import DEFUSEDXML, Workbook, load_workbook
+from openpyxl import DEFUSEDXML, Workbook
 from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
+from openpyxl.reader.excel import ExcelReader
 from openpyxl.writer.excel import save_workbook
 
+from accounts.archives import MOST_ROWS, UNPACKS, BoundedArchive, TooMuch
 from accounts.tables import LINE_LENGTH, Table, TableRefused
 
 assert DEFUSEDXML, "Without defusedxml a workbook could name files of this machine and grow without end."  # noqa: S101 - at start
 
 MARK = b"PK\x03\x04"  # How every archive of this kind begins.
 OLD_MARK = b"\xd0\xcf\x11\xe0"  # How workbooks of before 2007 do.
-MOST_ROWS = 1_048_576  # That a sheet can have.
 MOST_UNPACKED = 100_000_000  # Bytes. A workbook of 10 MB with real cells has half of that.
 MOST_PARTS = 1_000
 MOST_PACKED = 200  # Times that a part may be larger than it is packed.
@@ -34,9 +36,12 @@ class SheetTable(Table):
 
     also = "The cells beside the header's must be empty."
 
+    _looked_at = False  # To its end, within the bounds.
+
     def check(self) -> None:
         self._check_archive()
         super().check()
+        self._looked_at = True
 
     def _check_archive(self) -> None:
         """Raises TableRefused."""
@@ -50,7 +55,7 @@ class SheetTable(Table):
             part.file_size > SMALL and part.file_size > MOST_PACKED * max(part.compress_size, 1) for part in parts
         )
         if len(parts) > MOST_PARTS or swollen or sum(part.file_size for part in parts) > MOST_UNPACKED:
-            raise TableRefused(f"{self.name} unpacks to more than is read. Split it, or save it as CSV.")
+            raise TableRefused(f"{self.name} {UNPACKS}")
 
     def _reader(self) -> Iterator[tuple[int, list[str]]]:
         """The rows that have any text, each with its number. The first is the header."""
@@ -71,10 +76,15 @@ class SheetTable(Table):
         self.content.seek(0)
         try:
             # With formulas as they are written, so that they can be refused, and not as what they once came to.
-            workbook = load_workbook(self.content, read_only=True, keep_links=False)
-            sheet: Any = workbook.worksheets[0]
+            reader = ExcelReader(self.content, read_only=True, keep_links=False)
+            if not self._looked_at:
+                reader.archive = BoundedArchive(self.content)
+            reader.read()
+            sheet: Any = reader.wb.worksheets[0]
             sheet.reset_dimensions()  # What a sheet says of its own size need not be true.
             yield from enumerate(sheet.iter_rows(values_only=True), start=1)
+        except TooMuch as error:
+            raise TableRefused(f"{self.name} {error}") from error
         except Exception as error:  # What openpyxl raises at a broken or a hostile file is of any kind.
             raise TableRefused(f"{self.name} is no workbook that can be read. Save it as XLSX, or as CSV.") from error
 

@@ -37,6 +37,7 @@ else:
     Base = object
 
 MOST_BYTES = 10_000_000
+TOO_LARGE = "too_large"
 MOST_REFUSED = 200
 """Refused rows that the page lists. A file to download lists all."""
 SAMPLE = 10
@@ -90,7 +91,9 @@ class UploadForm(forms.Form):
         """What it is by its name and by how it begins: the two agree in every file that is what it says."""
         file = self.cleaned_data["file"]
         if file.size > MOST_BYTES:
-            raise forms.ValidationError(f"The file is larger than {MOST_BYTES // 1_000_000} MB. Split it.")
+            raise forms.ValidationError(
+                f"The file is larger than {MOST_BYTES // 1_000_000} MB. Split it.", code=TOO_LARGE
+            )
         begins, suffix = file.read(4), file.name.rpartition(".")[2].lower()
         file.seek(0)
         if begins == OLD_MARK or suffix == "xls":
@@ -201,11 +204,12 @@ class Imports(Exports):
         organization = picked(request, organizations)
         if organization is None:
             raise Http404
-        form = UploadForm(request.POST or None, request.FILES or None)
+        form, status = UploadForm(), 200
         if request.method == "POST":
             form = UploadForm(request.POST, request.FILES)
             if form.is_valid() and (kept := self._kept(request, organization, form)):
                 return HttpResponseRedirect(self._address("import_preview", kept.pk))
+            status = 413 if form.has_error("file", TOO_LARGE) else 422
         context = self._context(
             request,
             title=f"Import {self.imports.title}",
@@ -214,7 +218,7 @@ class Imports(Exports):
             organizations=organizations if is_superuser(request) else [],
             templates=[(kind.upper(), self._address("import_template", kind)) for kind in FORMATS],
         )
-        return TemplateResponse(request, "admin/accounts/import_upload.html", context)
+        return TemplateResponse(request, "admin/accounts/import_upload.html", context, status=status)
 
     def _kept(self, request: HttpRequest, organization: Organization, form: UploadForm) -> ImportFile | None:
         """None, with the reason on the form, for a file that is wrong as a whole."""

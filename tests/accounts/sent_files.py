@@ -46,9 +46,12 @@ def sent(pages: Pages, content: bytes, name: str = "people.csv", kind: str = "pe
     return str(answer.headers["Location"])
 
 
-def refused(pages: Pages, content: bytes, name: str = "people.csv", kind: str = "people") -> list[str]:
+def refused(
+    pages: Pages, content: bytes, name: str = "people.csv", kind: str = "people", status: int = 422
+) -> list[str]:
+    """What the form says of the file."""
     answer = send(pages, content, name, kind)
-    assert (answer.status_code, ImportFile.objects.count()) == (200, 0)
+    assert (answer.status_code, ImportFile.objects.count()) == (status, 0)
     return list(answer.context["form"].errors["file"])
 
 

@@ -146,7 +146,7 @@ def test_a_file_that_is_wrong_as_a_whole_is_refused_on_the_form(
 
 def test_a_file_that_is_too_large_is_refused(staff: Pages) -> None:
     assert MOST_BYTES == 10_000_000
-    assert refused(staff, b"x" * (MOST_BYTES + 1)) == ["The file is larger than 10 MB. Split it."]
+    assert refused(staff, b"x" * (MOST_BYTES + 1), status=413) == ["The file is larger than 10 MB. Split it."]
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from accounts import archives
+from accounts.archives import UNPACKS, WIDE
 from accounts.models import Organization
 from accounts.services.importing_people import COLUMNS as PEOPLE_COLUMNS
 from accounts.tables import Columns, TableRefused, strict
@@ -85,6 +87,43 @@ def test_a_hostile_workbook_is_refused_before_it_costs_anything(
 ) -> None:
     base = xlsx_of(["employee_id"], ["E-1"])
     assert refused(staff, packed(parts, base), "people.xlsx") == [message]
+
+
+@pytest.mark.parametrize(
+    ("bound", "most", "message"),
+    [
+        ("MOST_ROWS", 3, "has more than 3 rows."),
+        ("MOST_COLUMNS", 2, WIDE),
+        ("MOST_STRINGS", 6, UNPACKS),
+        ("MOST_BYTES_OF_STRINGS", 200, UNPACKS),
+        ("MOST_WIDTHS", 11, UNPACKS),
+        ("MOST_ELEMENTS", 100, UNPACKS),
+        ("MOST_AT_A_TIME", 4, UNPACKS),
+        ("MOST_BYTES_AT_A_TIME", 1_000, UNPACKS),
+        ("MOST_FORMULAS", 3, "has formulas. Write their values."),
+    ],
+)
+def test_a_workbook_is_read_to_each_of_its_bounds(
+    monkeypatch: pytest.MonkeyPatch, bound: str, most: int, message: str
+) -> None:
+    """It has 4 rows of 3 cells, 7 strings, and a formula of 4 characters that is shared."""
+    header = ["c0", "c1", "c2"]
+    content = xlsx_of(header, ["a", "b", "c"], ["a", "b", "d"], [1, 2, 3])
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        sheet = archive.read(SHEET)
+    shared = sheet.replace(b"<v>3</v>", b'<f t="shared" si="0">A4+1</f>')
+    strings = f'<sst xmlns="{MAIN}">{"<si><t>text</t></si>" * 7}</sst>'
+    added = {"xl/sharedStrings.xml": strings.encode(), "[Content_Types].xml": TYPES.encode()}
+    content = packed({SHEET: shared, **added}, content)
+
+    def check() -> None:
+        SheetTable("x.xlsx", Columns(keys=["c0"]), io.BytesIO(content)).check()
+
+    check()
+    monkeypatch.setattr(archives, bound, most)
+    with pytest.raises(TableRefused) as refusal:
+        check()
+    assert str(refusal.value) == f"x.xlsx {message}"
 
 
 def test_cells_of_a_workbook_are_read_as_one_would_type_them() -> None:

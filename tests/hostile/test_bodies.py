@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
 import pytest
@@ -9,21 +10,22 @@ from django.db import transaction
 from pytest_django import DjangoDbBlocker
 
 from accounts.models import Organization
-from tests.conftest import Api, api_of
-from tests.contracts.families import FAMILIES, Family, Request, Said
+from tests.conftest import Api, api_of, body_of
+from tests.contracts.families import FAMILIES, Family, Request
 from tests.contracts.scene import JSON, OWN, answer, everything, expected, populate
+from tests.contracts.test_openapi import document, key_of
 from tests.factories import OrganizationFactory
-from tests.hostile.table import BODIES, NO_ADDRESSES, VALUES, keys_in, with_value
+from tests.hostile.inputs import hostile
+from tests.hostile.table import BODIES, NO_ADDRESSES
 
 pytestmark = pytest.mark.django_db
 
-WRITES = pytest.mark.parametrize(
+ROUTES = pytest.mark.parametrize(
     ("family", "request_of"),
     [
         pytest.param(family, request, id=f"{family.name} {request.name}")
         for family in FAMILIES
         for request in family.routes
-        if request.writes
     ],
 )
 
@@ -36,6 +38,11 @@ def api(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[A
         populate(organization, OWN, "OWN")
         yield api_of(organization)
         transaction.set_rollback(True)
+
+
+@cache
+def documented(name: str) -> Any:
+    return document(next(family for family in FAMILIES if family.name == name))
 
 
 def send(api: Api, request: Request, body: bytes, headers: dict[str, str] | None = None) -> Any:
@@ -52,26 +59,53 @@ def test_a_hostile_body_is_refused_in_the_familys_words_and_writes_nothing(api: 
     assert everything() == before
 
 
-def known_keys(api: Api, request: Request) -> list[str]:
-    body = {**(request.body(OWN) if request.body else {}), "nonsense": 1}
-    return keys_in(str(send(api, request, json.dumps(body).encode()).json()))
-
-
-@WRITES
-def test_a_hostile_value_is_refused_under_every_key(api: Api, family: Family, request_of: Request) -> None:
-    body = request_of.body(OWN) if request_of.body else {}
+@ROUTES
+def test_a_hostile_value_is_refused_wherever_it_stands(api: Api, family: Family, request_of: Request) -> None:
+    """Under every key of every form of the body, and in every part of the address."""
     before = everything()
-    statuses = {}
-    for key in known_keys(api, request_of):
-        for what, value in VALUES.items():
-            response = send(api, request_of, with_value(body, key, value))
-            shown = answer(response)[2]
-            of_a_key = Said(422, fields={key: ["x"]})
-            shapes = [family.shape(Said(400, ["x"], code="x")), family.shape(of_a_key)]
-            assert set(shown) in [set(shape) for shape in shapes], (key, what, shown)
-            statuses[key, what] = response.status_code
-    assert {cell: status for cell, status in statuses.items() if status not in {400, family.unprocessable}} == {}
+    answers = {}
+    for sent in hostile(family, documented(family.name), request_of, OWN):
+        credential = {} if sent.alone else {"Authorization": f"Bearer {api.secret}"}
+        response = api.client.generic(request_of.method, sent.target, sent.body, JSON, headers=credential)
+        said = body_of(response)
+        if not sent.is_refused(response.status_code, said):
+            answers[sent.name] = (response.status_code, said[:200])
+    assert answers == {}
     assert everything() == before
+
+
+def places(family: Family) -> dict[tuple[str, str], list[str]]:
+    return {
+        key_of(request): sorted({sent.where for sent in hostile(family, documented(family.name), request, OWN)})
+        for request in family.routes
+    }
+
+
+def test_what_families_without_bodies_read_is_tried() -> None:
+    """Every key and every part of an address comes from the documents; these have most in their addresses."""
+    _, records, assignments, programs = FAMILIES
+    credentials = ["apiKey", "company"]
+    assert places(assignments) == {
+        ("GET", "/training-assignments/stream"): [
+            "after", "categoryIds", "courseIds", "endTime", "isOverdue", "learnerIds", "startTime", "status",
+        ],
+        ("POST", "/training-assignments"): ["courseId", "dueAtTime", "learnerIds"],
+        ("PATCH", "/training-assignments"): ["dueAtTime", "ids"],
+        ("DELETE", "/training-assignments"): ["ids"],
+        ("GET", "/training-courses"): ["after", "categoryIds", "courseIds", "status"],
+    }  # fmt: skip
+    assert places(programs) == {
+        ("GET", "/api/v1/programs"): credentials,
+        ("GET", "/api/v1/programs/sessions"): credentials,
+        ("GET", "/api/v1/programs/sessions/{}"): [*credentials, "hex_id"],
+        ("GET", "/api/v1/programs/sessions/{}/users"): [*credentials, "hex_id"],
+        ("PUT", "/api/v1/programs/sessions/{}/users/{}"): [*credentials, "hex_id", "user"],
+        ("DELETE", "/api/v1/programs/sessions/{}/users/{}"): [*credentials, "hex_id", "user"],
+        ("GET", "/api/v1/programs/sessions/{}/stats"): [*credentials, "hex_id"],
+        ("GET", "/api/v1/programs/templates"): credentials,
+        ("GET", "/api/v1/programs/templates/{}"): [*credentials, "hex_id"],
+    }
+    assert places(records)["POST", "/api/train_sessions/unassign"] == ["course_codes", "ids", "login_id"]
 
 
 COMPLETE = "/api/v1/training/enrollments/{enrollment}/complete"

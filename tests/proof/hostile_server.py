@@ -1,12 +1,14 @@
 """A real server with one organization's rows, clients that speak to it over HTTP, and its worker's memory."""
 
 import json
+import os
 import re
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http.client import HTTPConnection
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +40,7 @@ class Hosted:
     secret: str
     email: str
     cookies: str = ""
+    watched: int = 0  # The worker whose memory was looked at first.
 
     def ask(self, method: str, path: str, body: bytes = b"", headers: dict[str, str] | None = None) -> Heard:
         connection = HTTPConnection("127.0.0.1", self.server.port, timeout=PATIENCE)
@@ -48,9 +51,12 @@ class Hosted:
         finally:
             connection.close()
 
-    def api(self, method: str, path: str, body: bytes, headers: dict[str, str] | None = None) -> Heard:
-        credential = {"Authorization": f"Bearer {self.secret}", "Content-Type": "application/json"}
-        return self.ask(method, path, body, {**credential, **(headers or {})})
+    def api(
+        self, method: str, path: str, body: bytes, headers: dict[str, str] | None = None, *, bare: bool = False
+    ) -> Heard:
+        """`bare`: without the token."""
+        credential = {} if bare else {"Authorization": f"Bearer {self.secret}"}
+        return self.ask(method, path, body, {**credential, "Content-Type": "application/json", **(headers or {})})
 
     def log_in(self) -> None:
         """As a browser does."""
@@ -86,14 +92,23 @@ class Hosted:
 
     def forget_peak(self) -> float:
         """The worker's memory now, in MB; `peak` counts from here."""
-        Path(f"/proc/{self.worker}/clear_refs").write_text("5", encoding="ascii")
+        self.watched = self.worker
+        Path(f"/proc/{self.watched}/clear_refs").write_text("5", encoding="ascii")
         return self._memory("VmRSS")
 
     def peak(self) -> float:
-        return self._memory("VmHWM")
+        """Without end, where the worker is not the same any more: one that took too much may have been replaced."""
+        return self._memory("VmHWM") if self.worker == self.watched else inf
+
+    @property
+    def seconds(self) -> float:
+        """Of CPU that the worker has taken."""
+        stat = Path(f"/proc/{self.worker}/stat").read_text(encoding="ascii")
+        user, system = stat.rpartition(")")[2].split()[11:13]
+        return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
 
     def _memory(self, name: str) -> float:
-        lines = Path(f"/proc/{self.worker}/status").read_text(encoding="ascii").splitlines()
+        lines = Path(f"/proc/{self.watched}/status").read_text(encoding="ascii").splitlines()
         return int(next(line for line in lines if line.startswith(f"{name}:")).split()[1]) / MEGABYTE
 
 
