@@ -3,10 +3,14 @@
 import io
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
+from http.cookies import SimpleCookie
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
+
+from django.contrib.messages.storage.cookie import CookieStorage
+from django.http import HttpRequest
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
@@ -20,6 +24,14 @@ class Reply:
     status: int
     headers: Mapping[str, str]
     body: bytes
+    cookies: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def messages(self) -> str:
+        """What the page that is gone to next would say: until then it is in a cookie."""
+        request = HttpRequest()
+        request.COOKIES.update(self.cookies)
+        return " ".join(map(str, CookieStorage(request)))
 
 
 @cache
@@ -33,13 +45,20 @@ class Client:
     """Headers are those of every call."""
 
     def __init__(self, **headers: str) -> None:
-        self.headers = {f"HTTP_{name.upper()}": value for name, value in headers.items()}
+        self.headers = _as_environ(headers)
 
-    def call(self, method: str, path: str, body: bytes = b"", content_type: str = "application/json") -> Reply:
+    def call(
+        self, method: str, path: str, body: bytes = b"", content_type: str = "application/json", **headers: str
+    ) -> Reply:
         answered: dict[str, Any] = {}
 
         def start_response(status: str, headers: list[tuple[str, str]], _error: object = None) -> Any:
-            answered.update(status=int(status.split(" ", 1)[0]), headers=dict(headers))
+            set_by_it = SimpleCookie()
+            for name, value in headers:
+                if name == "Set-Cookie":
+                    set_by_it.load(value)
+            cookies = {name: morsel.value for name, morsel in set_by_it.items()}
+            answered.update(status=int(status.split(" ", 1)[0]), headers=dict(headers), cookies=cookies)
 
         address, _, query = path.partition("?")
         environ = {
@@ -62,13 +81,18 @@ class Client:
             "wsgi.run_once": False,
             **({"CONTENT_TYPE": content_type} if body else {}),
             **self.headers,
+            **_as_environ(headers),
         }
         parts: Any = application()(environ, start_response)
         try:
             content = b"".join(parts)
         finally:
             parts.close()  # Ends the request: the connection goes back to its pool.
-        return Reply(answered["status"], answered["headers"], content)
+        return Reply(body=content, **answered)
+
+
+def _as_environ(headers: Mapping[str, str]) -> dict[str, str]:
+    return {f"HTTP_{name.upper()}": value for name, value in headers.items()}
 
 
 def api_client(secret: str) -> Client:

@@ -7,7 +7,7 @@ is that of the statements, which is good enough to convict.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,53 +15,72 @@ from accounts.models import HistoryEntry
 from enrollments.models import Enrollment, Session
 from programs.models import ProgramMember, ProgramSession
 from tests.proof.seats_scene import LIMITS, PROGRAM, SESSION, Place
+from tests.proof.seats_ways import BACK, GIVEN, LOWERED, RAISED
 
 ENROLLMENT, MEMBER = "enrollments.Enrollment", "programs.ProgramMember"
 HELD = {ENROLLMENT: SESSION, MEMBER: PROGRAM}
 
 
+Key = tuple[str, int]
+"""A place: its model and id."""
+Held = tuple[str, str, Key, int]
+"""The way, GIVEN or BACK, the place, the person's id."""
+
+
+@dataclass(frozen=True)
+class Moment:
+    """Either a seat given (1) or given back (-1) by or to a person, or a new capacity."""
+
+    place: Key
+    actor: str
+    seats: int = 0
+    person: int = 0
+    capacity: int = 0
+
+
 @dataclass
 class Played:
-    """Of all places together. `full`: moments at which the last seat was taken; `most`: seats too many at once in one
-    place; `overfull`: places that at some moment held more than their capacity; `now`: seats taken at the end.
+    """Of all places together. `done`: by way and effect; `held`: who got a seat and who gave one back; `full`: moments
+    at which the last seat was taken; `most`: seats too many at once in one place; `overfull`: places that at some moment
+    held more than their capacity; `now`: seats taken at the end, and the capacity.
     """
 
-    given: dict[str, int] = field(default_factory=lambda: dict.fromkeys(LIMITS, 0))
-    given_back: int = 0
-    raised: int = 0
-    lowered: int = 0
+    done: Counter[tuple[str, str]] = field(default_factory=Counter)
+    held: Counter[Held] = field(default_factory=Counter)
     full: int = 0
     most: int = 0
-    overfull: set[tuple[str, int]] = field(default_factory=set)
-    now: dict[tuple[str, int], tuple[int, int]] = field(default_factory=dict)
+    overfull: set[Key] = field(default_factory=set)
+    now: dict[Key, tuple[int, int]] = field(default_factory=dict)
 
-    @property
-    def moments(self) -> int:
-        return sum(self.given.values()) + self.given_back + self.raised + self.lowered
+    def by(self, effect: str, entrance: str = "") -> int:
+        return sum(count for (way, one), count in self.done.items() if one == effect and way.startswith(entrance))
 
 
-def play(places: Iterable[Place]) -> Played:
+def play(places: Iterable[Place], ways: Mapping[str, str]) -> Played:
+    """`ways` are by actor. Raises KeyError where somebody else had a hand in it."""
     played = Played()
     state = {(place.model, place.pk): (0, place.capacity) for place in places}
-    for key, seats, changed in moments():
-        if key not in state:
+    for moment in moments():
+        if moment.place not in state:
             continue
-        taken, capacity = state[key]
-        if changed is not None:
-            played.raised += changed > capacity
-            played.lowered += changed < capacity
-        played.given[key[0]] += seats > 0
-        played.given_back += seats < 0
-        state[key] = now, limit = taken + seats, capacity if changed is None else changed
-        played.full += seats > 0 and now == limit
+        taken, capacity = state[moment.place]
+        way = ways[moment.actor]
+        if moment.seats:
+            effect = GIVEN if moment.seats > 0 else BACK
+            played.held[way, effect, moment.place, moment.person] += 1
+        else:
+            effect = RAISED if moment.capacity > capacity else LOWERED
+        played.done[way, effect] += 1
+        state[moment.place] = now, limit = taken + moment.seats, moment.capacity or capacity
+        played.full += moment.seats > 0 and now == limit
         if now > limit:
-            played.overfull.add(key)
+            played.overfull.add(moment.place)
             played.most = max(played.most, now - limit)
     played.now = state
     return played
 
 
-def tables(places: Iterable[Place]) -> dict[tuple[str, int], tuple[int, int]]:
+def tables(places: Iterable[Place]) -> dict[Key, tuple[int, int]]:
     """Seats taken and capacity of each place, as `Played.now` has them."""
     taken = Counter((SESSION, pk) for pk in Enrollment.objects.holding_a_seat().values_list("session_id", flat=True))
     taken.update((PROGRAM, pk) for pk in ProgramMember.objects.current().values_list("session_id", flat=True))
@@ -71,18 +90,21 @@ def tables(places: Iterable[Place]) -> dict[tuple[str, int], tuple[int, int]]:
     return {key: (taken[key], capacities[key]) for key in keys}
 
 
-def moments() -> Iterator[tuple[tuple[str, int], int, int | None]]:
-    """The place, and either a seat given (1) or given back (-1), or its new capacity."""
-    sessions = dict(Enrollment.objects.values_list("pk", "session_id"))
+def moments() -> Iterator[Moment]:
+    holders = {
+        **{(ENROLLMENT, pk): who for pk, *who in Enrollment.objects.values_list("pk", "session_id", "person_id")},
+        **{(MEMBER, pk): who for pk, *who in ProgramMember.objects.values_list("pk", "session_id", "person_id")},
+    }
     entries = HistoryEntry.objects.filter(model__in=[*HELD, *LIMITS]).order_by("pk")
-    rows = entries.values_list("model", "row_id", "act", "changes", "parent_id")
-    for model, row_id, act, changes, parent_id in rows.iterator():
+    for model, row_id, actor, act, changes in entries.values_list(
+        "model", "row_id", "actor", "act", "changes"
+    ).iterator():
         if model in LIMITS:
             if act == "changed" and LIMITS[model] in changes:
-                yield (model, row_id), 0, changes[LIMITS[model]][1]
+                yield Moment((model, row_id), actor, capacity=changes[LIMITS[model]][1])
         elif (seats := change(model, act, changes)) != 0:
-            place = sessions[row_id] if model == ENROLLMENT else parent_id or 0
-            yield (HELD[model], place), seats, None
+            place, person = holders[model, row_id]
+            yield Moment((HELD[model], place), actor, seats=seats, person=person)
 
 
 def change(model: str, act: str, changes: dict[str, Any]) -> int:

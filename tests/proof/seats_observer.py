@@ -1,9 +1,10 @@
 """A process that only looks, from beside the application: is any session overfull at this moment?"""
 
 import multiprocessing
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -13,14 +14,15 @@ from tests.benchmarks.parts import close_connections
 
 FORK = multiprocessing.get_context("fork")
 PAUSE = 0.1  # Seconds between two looks.
+PATIENCE = 60  # Seconds, for its last look.
 
 # One statement is one snapshot: what it counts and what it compares with were committed at the same moment.
 OVERFULL = """
-    SELECT 'session', s.id, s.max_participants, count(*)
+    SELECT 'enrollments.Session', s.id, s.max_participants, count(*)
     FROM enrollments_session s JOIN enrollments_enrollment e ON e.session_id = s.id AND e.status <> 'cancelled'
     GROUP BY s.id HAVING count(*) > s.max_participants
     UNION ALL
-    SELECT 'program session', p.id, p.user_limit, count(*)
+    SELECT 'programs.ProgramSession', p.id, p.user_limit, count(*)
     FROM programs_programsession p JOIN programs_programmember m ON m.session_id = p.id AND m.left_at IS NULL
     WHERE p.has_user_limit GROUP BY p.id HAVING count(*) > p.user_limit
 """
@@ -29,12 +31,12 @@ WAITING = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_databas
 
 @dataclass
 class Seen:
-    """`overfull`: looks at which some session held more than its capacity; `waiting`: processes that waited for a
-    lock, summed over all looks.
+    """`overfull`: by kind, looks at which something of it held more than its capacity; `waiting`: processes that waited
+    for a lock, summed over all looks.
     """
 
     looks: int = 0
-    overfull: int = 0
+    overfull: Counter[str] = field(default_factory=Counter)
     waiting: int = 0
 
     @property
@@ -44,7 +46,10 @@ class Seen:
 
 @contextmanager
 def observed(url: str) -> Iterator[Seen]:
-    """Filled in at the end. Connections of this process are closed first: a child must not share them."""
+    """Filled in at the end. Connections of this process are closed first: a child must not share them.
+
+    Raises TimeoutError where the observer does not end.
+    """
     close_connections()
     seen, stop = Seen(), FORK.Event()
     reading, writing = FORK.Pipe(duplex=False)
@@ -55,8 +60,11 @@ def observed(url: str) -> Iterator[Seen]:
         yield seen
     finally:
         stop.set()
+        if not reading.poll(PATIENCE):
+            process.kill()
+            raise TimeoutError(f"The observer has not ended within {PATIENCE} s.")
         found: Seen = reading.recv()
-        process.join()
+        process.join(PATIENCE)
         seen.looks, seen.overfull, seen.waiting = found.looks, found.overfull, found.waiting
 
 
@@ -67,14 +75,14 @@ def look(url: str, stop: Any, out: Connection) -> None:
         while not last:
             last = stop.wait(PAUSE)  # And once more when all is over.
             seen.looks += 1
-            seen.overfull += bool(connection.execute(OVERFULL).fetchall())
+            seen.overfull.update({str(kind) for kind, *_ in connection.execute(OVERFULL)})
             row = connection.execute(WAITING).fetchone()
             seen.waiting += row[0] if row else 0
     out.send(seen)
 
 
 def overfull(url: str) -> list[tuple[Any, ...]]:
-    """Kind, id, capacity and seats taken of each that holds too many now."""
+    """Model, id, capacity and seats taken of each that holds too many now."""
     with psycopg.connect(url, autocommit=True) as connection:
         return connection.execute(OVERFULL).fetchall()
 

@@ -2,11 +2,15 @@
 the next, so that all processes are always at the same few.
 """
 
+import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from accounts.models import Organization
+from accounts.actors import Actor
+from accounts.models import Organization, User
+from accounts.roles import Role
 from accounts.scopes import Scope
+from accounts.services.people import update_user
 from accounts.services.tokens import create_token
 from enrollments.models import Session
 from programs.models import ProgramSession
@@ -18,14 +22,14 @@ from tests.factories import (
     PersonFactory,
     ProgramSessionFactory,
     SessionFactory,
-    UserFactory,
 )
 from tests.proof.seats_client import browser
+from tests.proof.seats_ways import COMMAND, DEACTIVATE, FORM, PROGRAM_FORM, WAYS
 
 CAPACITIES = (1, 2, 20)
 PEOPLE = 40
 SESSION, PROGRAM = "enrollments.Session", "programs.ProgramSession"
-ADDRESSES = {SESSION: "/admin/enrollments/session", PROGRAM: "/admin/programs/programsession"}
+PAGES = {SESSION: "enrollments/session", PROGRAM: "programs/programsession"}
 LIMITS = {SESSION: "max_participants", PROGRAM: "user_limit"}
 
 
@@ -58,13 +62,19 @@ class Who:
 
 @dataclass(frozen=True)
 class Scene:
-    """`login` is a session key of staff, `forms` are what a browser sends of a page it has opened, by model."""
+    """Each way is gone by somebody of its own, so that the history tells which way it was: `ways` are by its actors.
+
+    `secrets` of tokens and `logins`, session keys of staff, are by way, `staff` are addresses by way; `forms` are what a
+    browser sends of a page it has opened, by model.
+    """
 
     slug: str
-    secret: str
     people: tuple[Who, ...]
     groups: tuple[Group, ...]
-    login: str
+    secrets: Mapping[str, str]
+    logins: Mapping[str, str]
+    staff: Mapping[str, str]
+    ways: Mapping[str, str]
     forms: Mapping[str, Mapping[str, list[str]]]
 
     @property
@@ -91,28 +101,44 @@ def make_scene(*, groups: int) -> Scene:
         return Place(PROGRAM, row.pk, row.hex_id, capacity)
 
     made = tuple(Group(tuple(map(session, CAPACITIES)), tuple(map(program_session, CAPACITIES))) for _ in range(groups))
-    login = logged_in(organization)
+    tokens = {
+        way: create_token(organization=organization, actor=SYSTEM, name=way, scopes=Scope.values)
+        for way in [*(way for way, one in WAYS.items() if one.operation), DEACTIVATE]
+    }
+    users = {way: administrator(organization) for way, one in WAYS.items() if not one.operation}
+    logins = {way: logged_in(user) for way, user in users.items() if way != COMMAND}
     return Scene(
         slug=organization.slug,
-        secret=create_token(organization=organization, actor=SYSTEM, name="proof", scopes=Scope.values)[1],
         people=tuple(
             Who(person.pk, person.employee_id, person.hex_id)
             for person in (PersonFactory.create(organization=organization) for _ in range(PEOPLE))
         ),
         groups=made,
-        login=login,
+        secrets={way: secret for way, (_, secret) in tokens.items()},
+        logins=logins,
+        staff={way: user.email for way, user in users.items()},
+        ways={
+            **{Actor.token(token).ref: way for way, (token, _) in tokens.items()},
+            **{Actor.staff(user).ref: way for way, user in users.items()},
+        },
         forms={
-            place.model: form(login, f"{ADDRESSES[place.model]}/{place.pk}/change/")
-            for place in (made[0].sessions[0], made[0].programs[0])
+            place.model: form(logins[way], f"/admin/{PAGES[place.model]}/{place.pk}/change/")
+            for way, place in ((FORM, made[0].sessions[0]), (PROGRAM_FORM, made[0].programs[0]))
         },
     )
 
 
-def logged_in(organization: Organization) -> str:
+def administrator(organization: Organization) -> User:
+    """Without a password: to hash those of all would take longer than the attempts of the short form."""
+    user = User.objects.create_user(f"{uuid.uuid4()}@example.com", organization=organization, is_staff=True)
+    return update_user(actor=SYSTEM, user=user, changes={"role": Role.ADMINISTRATOR})
+
+
+def logged_in(user: User) -> str:
     from django.test import Client  # noqa: PLC0415 - nothing else here is a test client's
 
     client = Client()
-    client.force_login(UserFactory.create(organization=organization))
+    client.force_login(user)
     return client.cookies["sessionid"].value
 
 
