@@ -5,15 +5,15 @@ The short form of `python -m tests.proof --only time`, by the same code.
 
 import zoneinfo
 from collections import Counter
-from datetime import date
+from datetime import date, timedelta
 
 import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 
 from accounts.expressions import knows_zone
 from tests.proof import time_acts, time_limits, time_listed
-from tests.proof.time_databases import REMARKABLE
-from tests.proof.time_oracle import clock, instant
+from tests.proof.time_databases import REMARKABLE, STILL
+from tests.proof.time_oracle import CALENDAR_DAYS, SOME_DAYS, calendar_clock, clock, instant
 from tests.proof.time_properties import (
     MONTHS_OF_30_DAYS,
     PRODUCT,
@@ -22,6 +22,7 @@ from tests.proof.time_properties import (
     Tally,
     about,
     certificates,
+    on_day,
 )
 
 EXAMPLES = settings(
@@ -67,6 +68,39 @@ def test_days_about_every_clock_change_of_a_remarkable_zone(zone: str) -> None:
 
 
 @EXAMPLES
+@given(st.sampled_from(ZONES), st.sampled_from(CALENDAR_DAYS))
+def test_29_february_and_the_ends_of_months_and_years_are_days_of_the_zone(zone: str, number: int) -> None:
+    tally = Tally()
+    on_day(calendar_clock(clock(zone), number), number, PRODUCT, tally)
+    assert tally.first == {}
+    assert set(tally.cases) == MEANINGS
+
+
+@pytest.mark.parametrize("zone", [*REMARKABLE, *STILL])
+def test_29_february_and_the_ends_of_all_months_where_clocks_are_remarkable_or_never_changed(zone: str) -> None:
+    tally = Tally()
+    for number in CALENDAR_DAYS:
+        on_day(calendar_clock(clock(zone), number), number, PRODUCT, tally)
+    assert tally.first == {}
+    assert tally.cases["what a day filter keeps"] == len(CALENDAR_DAYS)
+
+
+def test_the_days_asked_for_are_29_february_and_the_ends_of_months_and_years() -> None:
+    asked = {(date(1970, 1, 1) + timedelta(days=number)).isoformat() for number in SOME_DAYS}
+    assert asked == {
+        "2024-02-29",
+        "2027-04-30",
+        "2027-12-31",
+        "2028-01-01",
+        "2028-02-29",
+        "2100-02-28",
+        "2100-03-01",
+    }
+    assert set(SOME_DAYS) <= set(CALENDAR_DAYS)
+    assert not any(clock(zone).changes for zone in STILL)
+
+
+@EXAMPLES
 @given(st.sampled_from(ZONES), st.integers(clock("UTC").starts[0], clock("UTC").first(24_000)))
 def test_an_instant_falls_on_the_day_that_the_clock_shows(zone: str, moment: int) -> None:
     found = PRODUCT.day_of(instant(moment), clock(zone).zone)
@@ -79,6 +113,13 @@ def test_control_days_of_utc_are_caught() -> None:
     for zone in ("Pacific/Apia", "America/Sao_Paulo"):
         wrong += tallied(zone, UTC_DAYS).wrong
     assert set(wrong) == MEANINGS - {"due day in, due day out"}
+
+
+def test_control_days_of_utc_are_caught_where_clocks_are_never_changed() -> None:
+    tally = Tally()
+    for number in SOME_DAYS:
+        on_day(clock("Etc/GMT+12"), number, UTC_DAYS, tally)
+    assert set(tally.wrong) == MEANINGS - {"due day in, due day out"}
 
 
 def test_control_months_of_30_days_are_caught() -> None:
@@ -122,6 +163,24 @@ def test_lists_and_filters_of_the_families_mean_the_organizations_days(zone: str
     time_listed.check([clock(zone)], tally, changes=6, each=1, others=0)
     assert tally.first == {}
     assert tally.cases["day shown in a list"] > 0
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("zone", ["America/Sao_Paulo", *STILL[:2]])
+def test_lists_and_filters_of_29_february_and_of_the_ends_of_months_mean_the_organizations_days(zone: str) -> None:
+    tally = Tally()
+    time_listed.check_calendar([clock(zone)], tally, others=2)
+    assert tally.first == {}
+    assert tally.cases["filter date_from and date_to"] >= len(SOME_DAYS)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("zone", STILL[:2])
+def test_due_days_and_certificates_on_29_february_and_at_ends_of_months(zone: str) -> None:
+    tally = Tally()
+    time_acts.check(clock(zone), tally, [], SOME_DAYS[-3:])
+    assert tally.first == {}
+    assert tally.cases["due day through the API"] == 3
 
 
 @pytest.mark.django_db

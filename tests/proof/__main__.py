@@ -1,7 +1,10 @@
 """`python -m tests.proof`: what is claimed of Training Ledger, shown by runs that could have failed.
 
 Each part is a module here with a function `prove`. Controls take something out (a lock, a synced commit, a transaction)
-and must be caught: a control that is not is a failure of the proof.
+and must be caught. They show it by chance: a part whose controls alone fail runs a second time, and says so; a control
+that is not caught then is a failure of the proof.
+
+A part that does not end within its time is ended, and has failed. SIGTERM and Ctrl-C end the part that runs in order.
 
 Needs PostgreSQL (BENCHMARK_SERVER, by default the one on this machine, as a superuser; the part that kills servers starts
 one of its own from the installed binaries), and
@@ -16,7 +19,7 @@ from pathlib import Path
 from tests.benchmarks import machine
 from tests.proof.figures import BRIEF_HEAD, Proof, table
 from tests.proof.ground import Ground
-from tests.proof.parts import PARTS, apart
+from tests.proof.parts import PARTS, apart, end_in_order
 
 PAGE = Path(__file__).resolve().parents[2] / "RELIABILITY.md"
 NAMED = re.compile(r"\| \*\*(\w+)\*\* ")
@@ -29,6 +32,7 @@ def main() -> int:
     parser.add_argument("--short", action="store_true", help="as much of each as CI has time for")
     parser.add_argument("--write", action="store_true", help=f"put the figures into {PAGE.name}")
     given = parser.parse_args()
+    end_in_order()
     proofs = []
     for part in given.only or PARTS:
         proof = apart(part, Ground(short=given.short))

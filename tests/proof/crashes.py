@@ -6,23 +6,26 @@ idempotency records that are committed apart from their effects.
 """
 
 import json
+import signal
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
+from itertools import islice
 from pathlib import Path
 from random import Random
 from typing import Any
 
-from tests.proof import crashes_checker, crashes_client, crashes_journals, crashes_reader
+from tests.proof import crashes_checker, crashes_client, crashes_journals, crashes_operator, crashes_reader
 from tests.proof.crashes_acts import Story
-from tests.proof.crashes_checker import Findings
+from tests.proof.crashes_checker import Findings, Wrong
 from tests.proof.crashes_journals import Journals
 from tests.proof.crashes_kills import Killer, Tail, Target
+from tests.proof.crashes_operator import Batch, Runs
 from tests.proof.crashes_postgres import Postgres, cluster
-from tests.proof.crashes_processes import ROOT, await_, child, end_in_order
+from tests.proof.crashes_processes import ROOT, await_, child
 from tests.proof.crashes_web import OURS, PATIENCE, environment, serving
 from tests.proof.figures import Figure
 from tests.proof.ground import Ground
@@ -30,6 +33,8 @@ from tests.proof.ground import Ground
 CLIENTS = 8
 SEED = 20_260
 PREPARED = "prepared"
+KINDS = ("assign", "enroll in bulk", "complete", "cancel", "unassign")
+LEAST = 0.05  # Of the operations, the share of each of these kinds.
 
 
 @dataclass(frozen=True)
@@ -42,6 +47,8 @@ class Trial:
     application: str = OURS
     settings: Mapping[str, str] = field(default_factory=dict)  # PostgreSQL's.
     changes: Mapping[str, str] = field(default_factory=dict)  # Of gunicorn's environment.
+    batches: int = 0  # For `bulk_enroll`, one after another,
+    pause: float = 0.0  # at so many seconds from one another.
 
     @property
     def patience(self) -> float:
@@ -55,7 +62,7 @@ class Control:
 
     claim: str
     trial: Trial
-    shown: Callable[[Findings], Sequence[str]]
+    shown: Callable[[Findings], Wrong]
     brief: str
 
 
@@ -66,14 +73,15 @@ class Outcome:
     starts: int
     held: int
     interrupted: int
+    runs: Runs
     findings: Findings
 
 
 def ours(*, short: bool) -> Trial:
     if short:
-        return Trial("ours", 480, {**dict.fromkeys(Target, 1), Target.WORKER: 2})
+        return Trial("ours", 480, {**dict.fromkeys(Target, 1), Target.WORKER: 2}, batches=16, pause=0.5)
     deck = {Target.WORKER: 22, Target.MASTER: 9, Target.BACKEND: 9, Target.POSTMASTER: 7, Target.SERVER: 7}
-    return Trial("ours", 20_400, deck)
+    return Trial("ours", 20_400, deck, batches=240, pause=2.0)
 
 
 # With less, PostgreSQL would write its log before it is killed, though nobody waits for that.
@@ -92,13 +100,13 @@ def controls(*, short: bool) -> Iterator[Control]:
         "control: `synchronous_commit=off` with a killed server loses acknowledged writes",
         Trial("unsynced", 160, {Target.SERVER: 2}, settings=UNSYNCED),
         lambda found: found.lost,
-        "`synchronous_commit=off`: writes lost",
+        "`synchronous_commit=off`: stories with writes lost",
     )
     yield Control(
         "control: idempotency records committed after their effects let effects be repeated",
-        Trial("after", 200, {Target.WORKER: 8}, application=APART.format("after"), changes=POOL),
-        lambda found: [*found.repeated, *found.unsent],
-        "idempotency records committed after their effects: effects repeated or not sent",
+        Trial("after", 240, {Target.WORKER: 12}, application=APART.format("after"), changes=POOL),
+        lambda found: found.repeated,
+        "idempotency records committed after their effects: stories with an effect repeated",
     )
     if short:
         return
@@ -107,26 +115,26 @@ def controls(*, short: bool) -> Iterator[Control]:
         # One request at a time is between its commits, under the ledger lock: a kill of the server hits it, whose it is.
         Trial("before", 80, {Target.SERVER: 6, Target.WORKER: 4}, application=APART.format("before"), changes=POOL),
         lambda found: found.lost,
-        "committed before them: writes lost",
+        "committed before them: stories with writes lost",
     )
 
 
 def prove(ground: Ground) -> Iterable[Figure]:
-    end_in_order()
     trial = ours(short=ground.short)
     with cluster() as postgres, ground.folder() as folder:
-        scene = prepared(postgres, folder, stories=trial.operations // 6 + 40 * CLIENTS)
+        stories = trial.operations // 6 + 40 * CLIENTS
+        scene = prepared(postgres, folder, stories=stories, batches=trial.batches)
         yield from figures(trial, run(trial, postgres, folder, scene))
         for control in controls(short=ground.short):
             yield caught(control, run(control.trial, postgres, folder, scene))
 
 
-def prepared(postgres: Postgres, folder: Path, *, stories: int) -> dict[str, Any]:
+def prepared(postgres: Postgres, folder: Path, *, stories: int, batches: int) -> dict[str, Any]:
     """What `crashes_scene` made, in a database that each run gets a copy of."""
     postgres.start()
     postgres.rows("postgres", f"CREATE DATABASE {PREPARED}")
     done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-m", "tests.proof.crashes_scene", str(stories)],
+        [sys.executable, "-W", "ignore", "-m", "tests.proof.crashes_scene", str(stories), str(batches)],
         cwd=ROOT,
         env=environment(folder, postgres.url(PREPARED)),
         capture_output=True,
@@ -147,15 +155,16 @@ def run(trial: Trial, postgres: Postgres, parent: Path, scene: Mapping[str, Any]
     url = postgres.copy(PREPARED, trial.name)
     with serving(folder, url, trial.application, **trial.changes) as web:
         journals = [folder / f"journal-{number}" for number in range(CLIENTS)]
-        told(folder, web.port, scene, operations=trial.operations // CLIENTS)
+        told(folder, web.port, scene, trial, url)
         killer = Killer(web, postgres, Random(f"{SEED}-{trial.name}"), trial.deck, trial.operations)
         with child(folder, "crashes_reader") as reader:
             with ExitStack() as stack:
                 numbers = map(str, range(CLIENTS))
                 clients = [stack.enter_context(child(folder, "crashes_client", number)) for number in numbers]
+                operator = stack.enter_context(child(folder, "crashes_operator"))
                 killer.work(Tail(journals), lambda: all(client.over for client in clients), trial.patience)
-                for client in clients:
-                    client.end(trial.patience)
+                for one in (*clients, operator):
+                    one.end(trial.patience)
             # What was acknowledged last is as safe as the rest.
             killer.kill(Target.SERVER)
             await_(web.answers, PATIENCE)
@@ -164,19 +173,32 @@ def run(trial: Trial, postgres: Postgres, parent: Path, scene: Mapping[str, Any]
             reader.end(trial.patience)
     held, interrupted = crashes_reader.shown(folder)
     written = crashes_journals.read(journals)
-    stories = [Story(**one) for one in scene["stories"]]
+    runs = crashes_operator.read(folder)
     findings = crashes_checker.check(
-        written, lambda statement: postgres.rows(trial.name, statement), held, stories, scene["actor"]
+        written,
+        lambda statement: postgres.rows(trial.name, statement),
+        held,
+        [Story(**one) for one in scene["stories"]],
+        scene["actor"],
+        batches=[Batch(**one) for one in scene["batches"][: trial.batches]],
+        runs=runs,
     )
-    return Outcome(written, killer.killed, web.starts, len(held), interrupted, findings)
+    return Outcome(written, killer.killed, web.starts, len(held), interrupted, runs, findings)
 
 
-def told(folder: Path, port: int, scene: Mapping[str, Any], *, operations: int) -> None:
-    """What the clients and the reader need to know, in files."""
-    settings = crashes_client.Settings(port, scene["writer"], scene["course"], operations, SEED)
+def told(folder: Path, port: int, scene: Mapping[str, Any], trial: Trial, url: str) -> None:
+    """What the clients, the operator and the reader need to know, in files."""
+    settings = crashes_client.Settings(port, scene["writer"], scene["course"], trial.operations // CLIENTS, SEED)
     stories = [scene["stories"][number::CLIENTS] for number in range(CLIENTS)]
     given = {"settings": asdict(settings), "stories": stories}
     (folder / crashes_client.SETTINGS).write_text(json.dumps(given))
+    commands = {
+        "environment": environment(folder, url),
+        "batches": scene["batches"][: trial.batches],
+        "pause": trial.pause,
+        "seed": SEED,
+    }
+    (folder / crashes_operator.SETTINGS).write_text(json.dumps(commands))
     (folder / crashes_reader.SETTINGS).write_text(json.dumps({"port": port, "secret": scene["reader"]}))
 
 
@@ -192,11 +214,18 @@ def figures(trial: Trial, outcome: Outcome) -> Iterator[Figure]:
         killed == Counter(trial.deck) + Counter([Target.SERVER]),
         brief=f"{killed.total()} kills",
     )
+    kinds = {kind: journals.kinds[kind] for kind in (*KINDS, *sorted(journals.kinds.keys() - KINDS))}
     yield Figure(
-        "every acknowledged write is there with its values",
-        f"{len(journals.sent):,} operations, {len(acknowledged):,} acknowledged, {late:,} of them only when sent again"
-        + said(findings.lost),
-        len(journals.sent) >= trial.operations and not findings.lost,
+        f"operations of all kinds, each of {', '.join(KINDS)} at least {LEAST:.0%} of them",
+        ", ".join(f"{kind} {count:,}" for kind, count in kinds.items()),
+        all(kinds[kind] >= LEAST * len(journals.sent) for kind in KINDS),
+        brief=", ".join(f"{kind} {kinds[kind]:,}" for kind in KINDS),
+    )
+    yield Figure(
+        "every acknowledged write is there with its values: as sent, and as answered",
+        f"{len(journals.sent):,} operations, {len(acknowledged):,} acknowledged, {late:,} of them only when sent again; "
+        f"{findings.values:,} values of the answers compared" + said(findings.lost),
+        len(journals.sent) >= trial.operations and bool(findings.values) and not findings.lost,
         brief=f"{len(journals.sent):,} operations, {len(acknowledged):,} acknowledged: {len(findings.lost)} lost",
     )
     yield Figure(
@@ -210,8 +239,10 @@ def figures(trial: Trial, outcome: Outcome) -> Iterator[Figure]:
     yield Figure(
         "one effect and one answer for each idempotency key",
         f"{findings.keys:,} keys; {late + repeated:,} sent again, of which {findings.twice + repeated:,} had happened"
-        + said([*findings.repeated, *findings.refused]),
-        bool(findings.keys) and not findings.repeated and not findings.refused,
+        + said(findings.repeated)
+        + said(findings.answered)
+        + said(findings.refused),
+        bool(findings.keys) and not (findings.repeated or findings.answered or findings.refused),
         brief=f"{findings.keys:,} keys: {len(findings.repeated)} effects repeated",
     )
     yield Figure(
@@ -221,20 +252,45 @@ def figures(trial: Trial, outcome: Outcome) -> Iterator[Figure]:
         bool(outcome.held) and not findings.unseen,
         brief=f"the feed's reader has {outcome.held:,} records: {len(findings.unseen)} differ",
     )
+    yield commands(trial, outcome)
+
+
+def commands(trial: Trial, outcome: Outcome) -> Figure:
+    statuses, wrong = outcome.runs.statuses, outcome.findings.commands
+    killed = statuses[-signal.SIGKILL]
+    late = sum(not any(run.get("counts", {}).get("enrolled") for run in runs) for runs in outcome.runs.said.values())
+    return Figure(
+        "`bulk_enroll` under the same kills, and killed itself (`kill -9`): what it says is done is done, and what is run "
+        "again is finished, once",
+        f"{len(outcome.runs.said)} batches in {statuses.total()} runs, of which {killed} were killed and "
+        f"{statuses[1]} failed or found all enrolled; {late} batches were in without a run that could say so"
+        + said(wrong),
+        len(outcome.runs.said) == trial.batches and killed >= max(1, trial.batches // 10) and not wrong,
+        brief=f"`bulk_enroll` killed {killed} times: {len(wrong)} of {trial.batches} batches wrong",
+    )
 
 
 def caught(control: Control, outcome: Outcome) -> Figure:
     found = outcome.findings
-    counts = f"{len(found.lost)} lost, {len(found.unsent)} not sent, {len(found.repeated)} repeated, {len(found.refused)} refused, "
-    counted = f"{len(outcome.journals.sent):,} operations, {outcome.killed.total()} kills: {counts}"
+    counts = {
+        "lost": found.lost,
+        "not sent": found.unsent,
+        "repeated": found.repeated,
+        "answered otherwise": found.answered,
+        "refused": found.refused,
+        "shown otherwise": found.unseen,
+    }
+    counted = ", ".join(f"{len(wrong)} {word}" for word, wrong in counts.items())
     shown = control.shown(found)
     return Figure(
         control.claim,
-        f"{counted}{len(found.unseen)} shown otherwise",
+        f"{len(outcome.journals.sent):,} operations, {outcome.killed.total()} kills; stories (or records) with something "
+        f"{counted}",
         bool(shown),
         brief=f"{control.brief} {len(shown)}",
     )
 
 
-def said(wrong: Sequence[str]) -> str:
-    return f"; **{len(wrong):,} wrong**, such as {'; '.join(wrong[:3])}" if wrong else ""
+def said(wrong: Wrong) -> str:
+    some = [f"{where}: {what[0]}" for where, what in islice(wrong.items(), 3)]
+    return f"; **{len(wrong):,} wrong**, such as {'; '.join(some)}" if wrong else ""

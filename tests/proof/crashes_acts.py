@@ -8,12 +8,14 @@ import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
+from datetime import datetime
 from decimal import Decimal
 from random import Random
 from typing import Any
 
 PEOPLE = 6  # Of a story; the acts on single ones are on the first three.
 ASSIGNED, TAUGHT = "ASSIGNED", "TAUGHT"  # Course codes.
+CERTIFICATE_MONTHS = {ASSIGNED: 12, TAUGHT: 25}
 DELETED = "Deleted through the Training Assignments API"
 
 
@@ -41,15 +43,71 @@ class Act:
     def person(self) -> int:
         return self.people[0]
 
-    def named_in(self, answer: str) -> set[Any]:
-        """The names of the rows that were made, in an answer's body: uuids of records, ids of enrollments."""
-        known = Known()
-        if self.kind in {"assign", "enroll"}:
-            known.note(self, json.loads(answer))
-        return {*known.assignments.values(), *known.enrollments.values()}
+    @property
+    def named(self) -> str:
+        """As it is counted: many in one call are another kind than one alone."""
+        return "enroll in bulk" if self.kind == "enroll" and len(self.people) > 1 else self.kind
+
+    def told_in(self, answer: str) -> "Iterator[tuple[Name, Told]]":
+        """What an answer's body says of rows, by their names, in words of our own."""
+        said = json.loads(answer) if answer else {}
+        match self.kind:
+            case "assign":
+                for one in said["data"]:
+                    yield ("assignment", one["id"]), _told_of_assignment(one)
+            case "enroll":
+                for one in said["data"]["enrollments"]:
+                    yield ("enrollment", one["id"]), {"person": one["employee_id"], "status": one["status"]}
+            case "attempt":
+                yield ("record", said["id"]), _told_of_record(said)
+            case "complete" | "cancel":
+                yield ("enrollment", said["data"]["id"]), _told_of_enrollment(said["data"])
+            case "unassign":
+                for pk in said["unassigned"]:
+                    yield ("record", pk), {"gone": True}
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
+
+
+Name = tuple[str, Any]  # A kind of row, and its uuid or id.
+Told = dict[str, Any]
+
+
+def _told_of_assignment(one: Any) -> Told:
+    return {
+        "person": learner(one),
+        "course uuid": one["course"]["id"],
+        "created at": datetime.fromisoformat(one["createdAtTime"]),
+        "created by": one["createdById"],
+        "due at": datetime.fromisoformat(one["dueAtTime"]),
+        "opened before": one["isExistingAssignment"],
+    }
+
+
+def _told_of_record(one: Any) -> Told:
+    return {
+        "course": one["course_code"],
+        "score below": one["score"],
+        "percent": one["percent_complete"],
+        "failed attempts": one["failed_attempts"],
+        "state": one["status"].lower(),
+        "certificate to": one["cert_expiry"],
+        "completed on": one["completion_date"],
+        "due on": one["complete_by"],
+        "hours": Decimal(one["time_spent"]),
+    }
+
+
+def _told_of_enrollment(one: Any) -> Told:
+    """Of the two answers the one has some values, the other has others."""
+    told = {name: one[name] for name in ("status", "passed", "feedback") if name in one}
+    told["person"] = one["employee"]["id"]
+    told["score"] = None if one["score"] is None else Decimal(str(one["score"]))
+    for name in ("enrolled_at", "completed_at"):
+        if name in one:
+            told[name.replace("_", " ")] = None if one[name] is None else datetime.fromisoformat(one[name])
+    return told
 
 
 KINDS = ("assign", "enroll", "attempt", "complete", "cancel", "unassign", "delete")
@@ -125,6 +183,10 @@ def request(act: Act, story: Story, course: str, known: Known) -> tuple[str, str
     return method, path, body
 
 
+Span = tuple[float, float]  # Seconds since 1970: when an act was sent first, and when it was answered.
+RIGHT = "to the day that the calendar says"
+
+
 @dataclass
 class Record:
     person: int
@@ -136,6 +198,7 @@ class Record:
     hours: Decimal = Decimal(0)
     gone: bool = False
     reason: str = ""
+    completed: Span | None = None
 
     @property
     def open(self) -> bool:
@@ -144,6 +207,7 @@ class Record:
     def row(self) -> tuple[Any, ...]:
         """As the checker reads it from the tables."""
         percent = 100 if self.state == "completed" else 0
+        certificate = RIGHT if self.state == "completed" else ""
         return (
             "record",
             self.person,
@@ -156,6 +220,8 @@ class Record:
             self.due,
             self.gone,
             self.reason,
+            self.state != "assigned",
+            certificate,
         )
 
 
@@ -167,6 +233,7 @@ class Enrollment:
     score: Decimal | None = None
     passed: bool | None = None
     feedback: str | None = None
+    completed: Span | None = None
 
     def row(self) -> tuple[Any, ...]:
         return ("enrollment", self.person, self.session, self.status, self.score, self.passed, self.feedback)
@@ -184,7 +251,16 @@ class World:
     def rows(self) -> "Counter[tuple[Any, ...]]":
         return Counter([*(one.row() for one in self.records), *(one.row() for one in self.enrollments)])
 
-    def do(self, act: Act) -> None:
+    @property
+    def seen(self) -> "tuple[Counter[tuple[Any, ...]], Counter[tuple[str, str]]]":
+        return self.rows(), self.changes
+
+    def completions(self) -> dict[tuple[Any, ...], Span]:
+        """Within which times completions were entered, by the beginnings of their rows."""
+        rows: list[Record | Enrollment] = [*self.records, *self.enrollments]
+        return {one.row()[:3]: one.completed for one in rows if one.completed}
+
+    def do(self, act: Act, span: Span) -> None:
         match act.kind:
             case "assign":
                 self.records += [Record(person, ASSIGNED, act.text) for person in act.people]
@@ -195,12 +271,13 @@ class World:
                 self.changes["enrollment", "created"] += len(act.people)
                 self.changes["record", "created"] += len(act.people)
             case "attempt":
-                self._attempt(self._open(act.person, ASSIGNED), act)
+                self._attempt(self._open(act.person, ASSIGNED), act, span)
             case "complete":
                 enrollment, record = self._seat(act.person), self._open(act.person, TAUGHT)
                 enrollment.status, enrollment.passed, enrollment.feedback = "completed", True, act.text
                 enrollment.score = record.score = Decimal(act.score)
                 record.state = "completed"
+                enrollment.completed = record.completed = span
                 self.changes["enrollment", "changed"] += 1
                 self.changes["record", "changed"] += 1
             case "cancel":
@@ -212,11 +289,12 @@ class World:
             case "delete":
                 self._take_back(self._open(act.person, ASSIGNED), DELETED)
 
-    def _attempt(self, record: Record, act: Act) -> None:
+    def _attempt(self, record: Record, act: Act, span: Span) -> None:
         record.score = Decimal(act.score)
         record.hours += Decimal(act.hours)
         record.state = "completed" if act.passed else "failed"
         record.attempts += not act.passed
+        record.completed = span if act.passed else None
         self.changes["record", "changed"] += 1
 
     def _take_back(self, record: Record, reason: str) -> None:

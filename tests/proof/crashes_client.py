@@ -6,8 +6,8 @@ it is answered; some it leaves as they are, whatever became of them, and turns t
 breaks itself, while the answer is on its way.
 
 Journal lines are JSON objects with a `key` and one of: `act` (with its `story`), `acknowledged` (status, with `body`),
-`refused` (status, with `body`), `failed` (what happened, with `at`, seconds since 1970), `again` (the answer to the same
-sent once more after it was answered).
+`refused` (status, with `body`), `failed` (what happened), `again` (the answer to the same sent once more after it was
+answered). Acts, acknowledgements and failures have `at`: seconds since 1970.
 """
 
 import json
@@ -133,7 +133,7 @@ class Client:
     def act(self, key: str, story: Story, act: Act, sent: tuple[str, str, Any]) -> str:
         """The answer's body. Raises Refused, Left."""
         self.done += 1
-        self.journal.write(key=key, act=act.as_json(), story=story.number)
+        self.journal.write(key=key, act=act.as_json(), story=story.number, at=time.time())
         cut_after = self.random.uniform(0, CUT_AFTER) if self.random.random() < CUT else None
         for attempt in self.tries(key):
             try:
@@ -146,7 +146,7 @@ class Client:
             if status >= 400:
                 self.journal.write(key=key, refused=status, body=text)
                 raise Refused
-            self.journal.write(key=key, acknowledged=status, body=text)
+            self.journal.write(key=key, acknowledged=status, body=text, at=time.time())
             if self.random.random() < AGAIN:
                 self.repeat(key, sent)
             return text

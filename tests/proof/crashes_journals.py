@@ -1,13 +1,14 @@
 """What the clients of the crash proof have written down, read when all is over."""
 
 import json
+import math
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.proof.crashes_acts import Act
+from tests.proof.crashes_acts import Act, Span
 
 
 @dataclass
@@ -17,14 +18,24 @@ class Sent:
     key: str
     story: int
     act: Act
+    sent_at: float  # At first, in seconds since 1970.
     status: int = 0
     body: str = ""
+    answered_at: float = math.inf
     failed_at: float = 0.0  # The last time, in seconds since 1970; 0: never.
     again: list[tuple[int, str]] = field(default_factory=list)
 
     @property
     def acknowledged(self) -> bool:
         return bool(self.status)
+
+    @property
+    def sent_again(self) -> bool:
+        return bool(self.again) or (self.acknowledged and bool(self.failed_at))
+
+    @property
+    def span(self) -> Span:
+        return self.sent_at, self.answered_at
 
 
 @dataclass
@@ -38,10 +49,10 @@ class Journals:
     def read(self, entry: dict[str, Any]) -> None:
         key = entry["key"]
         match entry:
-            case {"act": act, "story": story}:
-                self.sent[key] = Sent(key, story, Act(**act))
-            case {"acknowledged": status, "body": body}:
-                self.sent[key].status, self.sent[key].body = status, body
+            case {"act": act, "story": story, "at": at}:
+                self.sent[key] = Sent(key, story, Act(**act), at)
+            case {"acknowledged": status, "body": body, "at": at}:
+                self.sent[key].status, self.sent[key].body, self.sent[key].answered_at = status, body, at
             case {"again": status, "body": body}:
                 self.sent[key].again.append((status, body))
             case {"refused": status, "body": body}:
@@ -49,6 +60,10 @@ class Journals:
             case {"failed": what, "at": at}:
                 self.failures[what] += 1
                 self.sent[key].failed_at = at
+
+    @property
+    def kinds(self) -> Counter[str]:
+        return Counter(one.act.named for one in self.sent.values())
 
     @property
     def acknowledged(self) -> list[Sent]:

@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -45,20 +44,18 @@ def child(folder: Path, module: str, *arguments: str) -> Iterator[Child]:
             process.kill()
 
 
-def end_in_order() -> None:
-    """A SIGTERM ends this process as an exception does: those that it has started are ended first."""
-
-    def leave(_number: int, _frame: object) -> NoReturn:
-        sys.exit("Ended from outside.")
-
-    signal.signal(signal.SIGTERM, leave)
-
-
 def children(pid: int) -> list[int]:
-    """The process ids of a process's children now."""
-    with suppress(FileNotFoundError, ProcessLookupError):
-        return [int(one) for one in Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()]
-    return []
+    """The process ids of a process's children now, whichever of its threads has started them."""
+    found: list[int] = []
+    for of_thread in Path(f"/proc/{pid}/task").glob("*/children"):
+        with suppress(FileNotFoundError, ProcessLookupError):
+            found += map(int, of_thread.read_text(encoding="ascii").split())
+    return found
+
+
+def descendants(pid: int) -> list[int]:
+    """Of a process that lives, as deep as they go."""
+    return [one for child in children(pid) for one in (child, *descendants(child))]
 
 
 def kill(pid: int) -> bool:

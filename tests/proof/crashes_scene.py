@@ -1,6 +1,9 @@
-"""The rows that the crash proof begins with, made in a process of its own: `python -m tests.proof.crashes_scene STORIES`.
+"""The rows that the crash proof begins with, made in a process of its own:
 
-Prints a JSON object: the secrets of the clients' and the reader's tokens, the assigned course's uuid, the stories.
+    python -m tests.proof.crashes_scene STORIES BATCHES
+
+Prints a JSON object: the secrets of the clients' and the reader's tokens, the assigned course's uuid, the stories, and
+the batches for `bulk_enroll`.
 """
 
 import json
@@ -10,10 +13,13 @@ from typing import Any
 
 import django
 
-from tests.proof.crashes_acts import ASSIGNED, PEOPLE, TAUGHT
+from tests.proof.crashes_acts import ASSIGNED, CERTIFICATE_MONTHS, PEOPLE, TAUGHT
+from tests.proof.crashes_operator import SLUG
+
+BATCH = 30  # People.
 
 
-def make(stories: int) -> dict[str, Any]:
+def make(stories: int, batches: int) -> dict[str, Any]:
     from django.core.management import call_command  # noqa: PLC0415 - models can be imported once Django is set up
 
     from accounts.models import Person  # noqa: PLC0415
@@ -23,8 +29,11 @@ def make(stories: int) -> dict[str, Any]:
     from tests.factories import SYSTEM, CourseFactory, OrganizationFactory  # noqa: PLC0415
 
     call_command("migrate", verbosity=0)
-    organization = OrganizationFactory.create()
-    assigned, taught = (CourseFactory.create(organization=organization, code=code) for code in (ASSIGNED, TAUGHT))
+    organization = OrganizationFactory.create(slug=SLUG)
+    assigned, taught = (
+        CourseFactory.create(organization=organization, code=code, certificate_months=CERTIFICATE_MONTHS[code])
+        for code in (ASSIGNED, TAUGHT)
+    )
     people = Person.objects.bulk_create(
         Person(
             organization=organization,
@@ -33,8 +42,9 @@ def make(stories: int) -> dict[str, Any]:
             search_name="ada",
             username=f"p{number}",
         )
-        for number in range(stories * PEOPLE)
+        for number in range(stories * PEOPLE + batches * BATCH)
     )
+    in_batches = people[stories * PEOPLE :]
     starts = datetime(2040, 1, 1, tzinfo=UTC)
     sessions = Session.objects.bulk_create(
         Session(
@@ -43,9 +53,9 @@ def make(stories: int) -> dict[str, Any]:
             name=f"Story {number}",
             starts_at=starts,
             ends_at=starts + timedelta(hours=8),
-            max_participants=PEOPLE,
+            max_participants=PEOPLE if number < stories else BATCH,
         )
-        for number in range(stories)
+        for number in range(stories + batches)
     )
     tokens = [
         create_token(organization=organization, actor=SYSTEM, name=name, scopes=Scope.values)
@@ -62,11 +72,19 @@ def make(stories: int) -> dict[str, Any]:
                 "session": session.pk,
                 "people": [one.pk for one in people[number * PEOPLE : (number + 1) * PEOPLE]],
             }
-            for number, session in enumerate(sessions)
+            for number, session in enumerate(sessions[:stories])
+        ],
+        "batches": [
+            {
+                "session": session.pk,
+                "people": [one.pk for one in in_batches[number * BATCH : (number + 1) * BATCH]],
+                "employees": [one.employee_id for one in in_batches[number * BATCH : (number + 1) * BATCH]],
+            }
+            for number, session in enumerate(sessions[stories:])
         ],
     }
 
 
 if __name__ == "__main__":
     django.setup()
-    sys.stdout.write(json.dumps(make(int(sys.argv[1]))))
+    sys.stdout.write(json.dumps(make(int(sys.argv[1]), int(sys.argv[2]))))

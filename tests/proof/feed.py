@@ -1,9 +1,10 @@
 """The change feed: whoever follows its cursor has at the end what the tables have, however often he dies on the way."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
-from tests.proof.feed_readers import Crashing
+from tests.proof.feed_reader import MOMENTS
+from tests.proof.feed_readers import FROM_OUTSIDE, Crashing
 from tests.proof.figures import Figure
 from tests.proof.ground import Ground
 
@@ -14,25 +15,28 @@ NAIVE_MISSES = 0.01  # Of the records, more.
 
 def prove(ground: Ground) -> Iterable[Figure]:
     with ground.django() as url, ground.folder() as folder:
-        from tests.proof import feed_run  # noqa: PLC0415 - it needs the apps
+        from tests.proof import feed_run, feed_writers  # noqa: PLC0415 - they need the apps
 
         changes = SHORT if ground.short else CHANGES
         run = feed_run.run(url, folder, changes, OFTEN if ground.short else SELDOM)
         table = feed_run.table(run.organization)
-    acts = sum((one.acts for one in run.written), Counter[str]())
+    acts = {act: sum(one.acts[act] for one in run.written) for act in feed_writers.ACTS}
     transactions = len({change.at for change in run.journal})
     yield Figure(
         f"at least {changes:,} changes by {len(run.written)} writer processes",
         f"{len(run.journal):,} changes in {transactions:,} transactions of {len(table.shown):,} records in "
         f"{run.seconds:.0f} s: {listed(acts)}; busy {sum(one.busy for one in run.written)} times",
-        len(run.journal) >= changes and (ground.short or min(acts.values()) > 0),
+        # The short form is over before everything had its turn.
+        len(run.journal) >= changes and (ground.short or all(acts.values())),
         brief=f"{len(run.journal):,} changes by {len(run.written)} writers",
     )
+    deaths = sum(run.deaths, Counter[str]())
     yield Figure(
-        f"{len(run.readers)} readers over HTTP are killed (`kill -9`) and resume from their last cursor",
-        f"{run.deaths.total()} deaths: {listed(run.deaths)}; {sum(one.twice for one in run.readers):,} rows shown twice",
-        run.deaths.total() > len(run.readers),
-        brief=f"{run.deaths.total()} deaths of {len(run.readers)} readers",
+        f"{len(run.readers)} readers over HTTP are killed (`kill -9`), each of them, and resume from their last cursor",
+        f"{deaths.total()} deaths ({', '.join(str(one.total()) for one in run.deaths)}): {listed(deaths)}; "
+        f"{sum(one.twice for one in run.readers):,} rows shown twice",
+        len(run.deaths) == len(run.readers) and all(died(one, short=ground.short) for one in run.deaths),
+        brief=f"{deaths.total()} deaths of {len(run.readers)} readers",
     )
     differing = [len(feed_run.differing(one, table)) for one in run.readers]
     yield Figure(
@@ -59,5 +63,10 @@ def prove(ground: Ground) -> Iterable[Figure]:
     )
 
 
-def listed(counts: Counter[str]) -> str:
-    return ", ".join(f"{name.replace('_', ' ')} {count:,}" for name, count in counts.most_common())
+def died(deaths: Counter[str], *, short: bool) -> bool:
+    """More than once; in the full form at every moment that there is."""
+    return deaths.total() > 1 and (short or all(deaths[moment] for moment in (*MOMENTS, FROM_OUTSIDE)))
+
+
+def listed(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{name.replace('_', ' ')} {count:,}" for name, count in Counter(counts).most_common())

@@ -45,7 +45,7 @@ class Readers:
     def __init__(self, folders: list[Path], port: int, secret: str, crashing: Crashing) -> None:
         self.folders, self.port, self.crashing = folders, port, crashing
         self.environment = {"PATH": os.environ["PATH"], "TOKEN": secret}
-        self.deaths: Counter[str] = Counter()
+        self.deaths: list[Counter[str]] = []  # Of each reader, by moment.
         self.following: list[Future[Counter[str]]] = []
 
     @contextmanager
@@ -58,8 +58,7 @@ class Readers:
             finally:
                 for folder in self.folders:
                     (folder / "done").touch()
-        for one in self.following:
-            self.deaths += one.result()
+        self.deaths = [one.result() for one in self.following]
 
     def _follow(self, folder: Path) -> Counter[str]:
         dice, deaths, run = random.Random(folder.name), Counter[str](), 0

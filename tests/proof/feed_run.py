@@ -31,7 +31,8 @@ class Run:
     organization: Organization
     written: list[Written]
     readers: list[Kept]
-    deaths: Counter[str]
+    deaths: list[Counter[str]]
+    """Of each reader, by moment."""
     naive: tuple[int, int]
     """Records whose last change a naive reader missed: one that takes all at once, one that takes pages."""
     seconds: float

@@ -26,6 +26,17 @@ Result = TypeVar("Result")
 # Seconds for which a transaction does other things at most before it touches the ledger, and after that before it
 # commits: most do little, every seventh does much.
 BEFORE, AFTER = (0.05, 1.0), (0.0, 0.3)
+# What a writer does, by how often.
+ACTS = {
+    "assign": 20,
+    "assign_in_bulk": 15,
+    "unassign": 12,
+    "unassign_in_bulk": 12,
+    "move": 5,
+    "progress": 12,
+    "fail": 10,
+    "complete": 14,
+}
 FORK = multiprocessing.get_context("fork")
 
 
@@ -62,23 +73,13 @@ class BulkWriter(Writer):
     def write(self, changes: int) -> Written:
         """At least so many changes."""
         written = self.written
-        acts: dict[Callable[[], list[int]], int] = {
-            self.assign: 20,
-            self.assign_in_bulk: 15,
-            self.unassign: 12,
-            self.unassign_in_bulk: 12,
-            self.move: 5,
-            self.progress: 12,
-            self.fail: 10,
-            self.complete: 14,
-        }
         while len(written.journal) < changes:
-            act = self.dice.choices([*acts], [*acts.values()])[0]
-            if "unassign" in act.__name__ and len(self.open) <= PEOPLE:
+            act = self.dice.choices([*ACTS], [*ACTS.values()])[0]
+            if "unassign" in act and len(self.open) <= PEOPLE:
                 continue
-            made = self.transaction(act)
+            made = self.transaction(getattr(self, act))
             written.journal += made
-            written.acts[act.__name__] += len(made)
+            written.acts[act] += len(made)
         return written
 
     def transaction(self, act: Callable[[], list[int]]) -> list[Change]:

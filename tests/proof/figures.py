@@ -27,6 +27,8 @@ class Proof:
     seconds: float
     figures: tuple[Figure, ...]
     short: bool
+    again: bool = False
+    """The first time a control was not caught, and all was done once more: these figures are of the second time."""
 
     @property
     def holds(self) -> bool:
@@ -40,7 +42,8 @@ class Proof:
     @property
     def named(self) -> str:
         form = "short form, " if self.short else ""
-        return f"**{self.part}** ({form}{self.seconds:.0f} s)"
+        again = ", second try" if self.again else ""
+        return f"**{self.part}** ({form}{self.seconds:.0f} s{again})"
 
     def rows(self) -> Iterable[str]:
         """Of a Markdown table: part, claim, what was counted, whether it holds."""

@@ -11,7 +11,7 @@ from datetime import date, timedelta
 from tests.proof.figures import Figure
 from tests.proof.ground import Ground
 from tests.proof.time_databases import Found, alike, measured, zones
-from tests.proof.time_oracle import clock
+from tests.proof.time_oracle import CALENDAR_DAYS, calendar_clock, clock
 from tests.proof.time_properties import (
     MONTHS_OF_30_DAYS,
     PRODUCT,
@@ -20,6 +20,7 @@ from tests.proof.time_properties import (
     Tally,
     about,
     certificates,
+    on_day,
 )
 
 KINDS = {"postgresql": "PostgreSQL", "sqlite": "SQLite"}
@@ -30,8 +31,9 @@ def prove(ground: Ground) -> Iterable[Figure]:
     with ProcessPoolExecutor(len(KINDS), multiprocessing.get_context("spawn")) as processes:
         running = {kind: processes.submit(measured, kind, ground) for kind in KINDS}
         names = zones(short=ground.short)
-        product = everywhere(names, PRODUCT)
+        product, on_days = everywhere(names, PRODUCT), by_the_calendar(names, PRODUCT)
         controls = everywhere(names[::CONTROLLED], UTC_DAYS), everywhere(names[::CONTROLLED], MONTHS_OF_30_DAYS)
+        controls_on_days = by_the_calendar(names[::CONTROLLED], UTC_DAYS)
         by_calendar = Tally()
         certificates(days(365 if ground.short else 10 * 365), PRODUCT, by_calendar)
         found = {kind: one.result() for kind, one in running.items()}
@@ -40,6 +42,13 @@ def prove(ground: Ground) -> Iterable[Figure]:
         f"all meanings of the days about {changes:,} clock changes of {len(names)} zones ({len(alike(names))} clocks)",
         product,
         f"{changes:,} clock changes of {len(names)} zones",
+    )
+    still = sum(not clock(name).changes for name in names)
+    yield figure(
+        f"all meanings of {len(CALENDAR_DAYS)} days (29 February, the ends of months and years, 2100) in {len(names)} zones, "
+        f"{still} of them without a clock change",
+        on_days,
+        f"ends of months and years, 29 February in {len(names)} zones",
     )
     yield figure(
         "certificates of 1 to 60 months from every day of years, leap days and ends of months too",
@@ -50,6 +59,7 @@ def prove(ground: Ground) -> Iterable[Figure]:
         yield from on_database(name, found[kind])
     utc, thirty = controls
     yield control("days of UTC instead of the organization's", utc, 5)
+    yield control("days of UTC at the ends of months and years", controls_on_days, 5)
     yield control("months of 30 days", thirty, 1)
     yield control("SQL asked for the days of zones that it does not know as we do", found["postgresql"].control, 1)
 
@@ -59,6 +69,14 @@ def everywhere(names: list[str], meanings: Meanings) -> Tally:
     for name in names:
         for change in clock(name).changes:
             about(clock(name), change, meanings, tally)
+    return tally
+
+
+def by_the_calendar(names: list[str], meanings: Meanings) -> Tally:
+    tally = Tally()
+    for name in names:
+        for number in CALENDAR_DAYS:
+            on_day(calendar_clock(clock(name), number), number, meanings, tally)
     return tally
 
 
@@ -72,7 +90,15 @@ def on_database(name: str, found: Found) -> Iterable[Figure]:
     by_sql = f", in {found.by_sql} of them by its own SQL" if found.by_sql else ""
     yield figure(f"{name}: what is listed and filtered in {found.zones} zones{by_sql}", found.listed, f"{name} lists")
     yield figure(
-        f"{name}: due days, falling due, completions and certificates by the services", found.acted, f"{name} services"
+        f"{name}: lists asked for 29 February, ends of months and years, 2100 in {found.zones} zones",
+        found.calendar,
+        f"{name} lists at the ends of months",
+    )
+    yield figure(
+        f"{name}: due days, falling due, completions and certificates by the services, in {found.acted_zones} zones: about "
+        f"one clock change of each ({found.still_zones} have none), on 29 February and at ends of months and years",
+        found.acted,
+        f"{name} services in {found.acted_zones} zones",
     )
     yield figure(
         f"{name}: the years 0001 and 9999 are refused or can be read again",

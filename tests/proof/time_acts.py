@@ -11,7 +11,7 @@ from enrollments.models import Course
 from tests.acts import ACTOR, complete
 from tests.conftest import Api, api_of
 from tests.factories import CourseFactory, OrganizationFactory, PersonFactory
-from tests.proof.time_oracle import MICROSECOND, Clock, certificate_ends, day, instant
+from tests.proof.time_oracle import MICROSECOND, Clock, calendar_clock, certificate_ends, day, instant
 from tests.proof.time_properties import Tally
 from training.models import TrainSession
 from training.services import records
@@ -88,8 +88,14 @@ class Acted:
         self.tally.see("certificate valid to the end of its last day", valid, [True, False], clock.name, over)
 
 
-def check(clock: Clock, tally: Tally, changes: Sequence[int]) -> None:
+def check(clock: Clock, tally: Tally, changes: Sequence[int], days: Sequence[int] = ()) -> None:
+    """About these changes of the zone's clock, and on these days, as numbers."""
     acted = Acted(clock, tally)
+    for number in days:
+        acted.clock = calendar_clock(clock, number)
+        acted.check_due(number)
+        acted.check_certificate(acted.clock.first(number + 1) - 1)
+    acted.clock = clock
     for change in changes:
         acted.check_due(clock.day_of(change) - 1)
         acted.check_due(clock.day_of(change))

@@ -10,7 +10,7 @@ from unittest import mock
 from zoneinfo import available_timezones
 
 from tests.proof.ground import Ground
-from tests.proof.time_oracle import Clock, clock
+from tests.proof.time_oracle import CALENDAR_DAYS, SOME_DAYS, Clock, clock
 from tests.proof.time_properties import Tally
 
 # Midnight skipped, repeated, and gone back over; a day left out; changes of half an hour and of two; seconds.
@@ -28,6 +28,7 @@ REMARKABLE = (
     "Africa/Monrovia",
     "CET",
 )
+STILL = ("Etc/GMT+12", "Etc/GMT-14", "UTC")  # Whose clocks are never changed.
 CONTROLLED = ("CET", "America/St_Johns")
 EACH_DAY, EACH_ZONE = 2, 6
 """Of the days about an unremarkable zone's changes every second is asked for, and of the zones every sixth is acted in."""
@@ -36,17 +37,22 @@ EACH_DAY, EACH_ZONE = 2, 6
 @dataclass
 class Found:
     listed: Tally = field(default_factory=Tally)
+    calendar: Tally = field(default_factory=Tally)
+    """Of lists asked for the days of CALENDAR_DAYS."""
     acted: Tally = field(default_factory=Tally)
     limits: Tally = field(default_factory=Tally)
     control: Tally = field(default_factory=Tally)
     """Of SQL that is asked for the days of zones that it does not know as we do. On PostgreSQL."""
     zones: int = 0
+    acted_zones: int = 0
+    still_zones: int = 0
+    """Of the zones that were acted in, those whose clock was never changed."""
     by_sql: int = 0
     """Zones in which the database itself says which day it is."""
 
 
 def zones(*, short: bool) -> list[str]:
-    return sorted(REMARKABLE if short else available_timezones())
+    return sorted([*REMARKABLE, *STILL] if short else available_timezones())
 
 
 def alike(names: Sequence[str]) -> list[list[Clock]]:
@@ -96,11 +102,16 @@ def _found(*, short: bool) -> Found:
         each = 1 if clocks[0].name in REMARKABLE else EACH_DAY
         with undone():
             time_listed.check(clocks, found.listed, changes=2 if short else -1, each=each, others=1 if short else 4)
+        with undone():
+            time_listed.check_calendar(clocks, found.calendar, others=1 if short else 3)
     found.zones, found.by_sql = len(names), sum(map(knows_zone, names))
-    for name in REMARKABLE[::4] if short else sorted({*REMARKABLE, *names[::EACH_ZONE]}):
-        if changes := clock(name).changes:
-            with undone():
-                time_acts.check(clock(name), found.acted, random.Random(name).sample(changes, 1))
+    for name in [*REMARKABLE[::4], STILL[0]] if short else sorted({*REMARKABLE, *STILL, *names[::EACH_ZONE]}):
+        changes, dice = clock(name).changes, random.Random(name)
+        days = SOME_DAYS[-3:] if short else [*SOME_DAYS, *dice.sample(CALENDAR_DAYS, 2)]
+        with undone():
+            time_acts.check(clock(name), found.acted, dice.sample(changes, min(len(changes), 1)), days)
+        found.acted_zones += 1
+        found.still_zones += not changes
     for name in time_limits.ZONES[: 1 if short else None]:
         with undone():
             time_limits.check(name, found.limits)

@@ -15,8 +15,18 @@ from enrollments.api.serializers import ENROLLMENTS, SESSIONS
 from enrollments.models import Course, Enrollment, Session
 from tests.contracts.records import person_row
 from tests.factories import CourseFactory, OrganizationFactory
-from tests.proof.time_oracle import DAY, EPOCH, MICROSECOND, Clock, day, instant
-from tests.proof.time_properties import Tally
+from tests.proof.time_oracle import (
+    CALENDAR_DAYS,
+    DAY,
+    EPOCH,
+    MICROSECOND,
+    SOME_DAYS,
+    Clock,
+    calendar_clock,
+    day,
+    instant,
+)
+from tests.proof.time_properties import Tally, bounds
 from training.api.train_sessions.serializers import TRAIN_SESSIONS
 from training.figures import WEEKS, completions
 from training.models import State, TrainSession
@@ -100,9 +110,9 @@ class Listed:
     def days(self, rows: Moments) -> Moments:
         return {pk: self.clock.day_of(moment) for pk, moment in rows.items()}
 
-    def check_session_days(self, sessions: Moments, number: int) -> None:
+    def check_session_days(self, days: Moments, number: int) -> None:
         """`date_from` is inclusive, `date_to` is not."""
-        expected = sorted(pk for pk, moment in sessions.items() if self.clock.day_of(moment) == number)
+        expected = sorted(pk for pk, one in days.items() if one == number)
         found = sorted(self.rows(SESSIONS, date_from=day(number), date_to=day(number + 1)))
         self.tally.see("filter date_from and date_to", found, expected, self.clock.name, day(number))
 
@@ -158,6 +168,30 @@ def check(clocks: Sequence[Clock], tally: Tally, *, changes: int, each: int, oth
             listed.check_record_days(days, number, dice.choice(RECORD_FILTERS))
 
 
+def check_calendar(clocks: Sequence[Clock], tally: Tally, *, others: int) -> None:
+    """Ends of months and of years and 29 February, of zones whose clocks are the same until 2038, whether they are
+    changed or not: rows on either side of both bounds of each day, asked for by it. The first zone is asked for
+    SOME_DAYS and `others` more, every other one for `others`.
+    """
+    first = clocks[0]
+    dice = random.Random(first.name)
+    listed = Listed(first, tally)
+    asked = {clock.name: dice.sample(CALENDAR_DAYS, others) for clock in clocks}
+    asked[first.name] = sorted({*SOME_DAYS, *asked[first.name]})
+    numbers = {number for days in asked.values() for number in days}
+    moments = sorted({moment for number in numbers for moment in bounds(calendar_clock(first, number), number)})
+    records, sessions = listed.write_records(moments), listed.write_sessions(moments)
+    for clock in clocks:
+        listed.of(clock)
+        days, starts = (
+            {pk: calendar_clock(clock, moment // DAY).day_of(moment) for pk, moment in rows.items()}
+            for rows in (records, sessions)
+        )
+        for number in asked[clock.name]:
+            listed.check_record_days(days, number, dice.choice(RECORD_FILTERS))
+            listed.check_session_days(starts, number)
+
+
 def _check_sessions(listed: Listed, changes: Sequence[int]) -> None:
     """By the days of these changes, and by the years that end after them."""
     clock = listed.clock
@@ -166,7 +200,7 @@ def _check_sessions(listed: Listed, changes: Sequence[int]) -> None:
     moments = {moment for change in changes for moment in clock.moments(change)} | {*ends, *(end - 1 for end in ends)}
     sessions = listed.write_sessions(sorted(moments))
     for change in changes:
-        listed.check_session_days(sessions, clock.day_of(change))
+        listed.check_session_days(listed.days(sessions), clock.day_of(change))
     for year in years:
         listed.check_years(sessions, year)
         listed.check_years(sessions, year - 1)

@@ -26,9 +26,11 @@ def day(number: int) -> date:
 
 
 class Clock:
-    def __init__(self, name: str) -> None:
+    """From `first` to `end`, in seconds since 1970."""
+
+    def __init__(self, name: str, first: int = FIRST, end: int = END) -> None:
         self.name, self.zone = name, ZoneInfo(name)
-        seconds = [FIRST, *self._changes(), END]
+        seconds = [first, *self._changes(first, end), end]
         self.starts = [second * SECOND for second in seconds[:-1]]
         self.offsets = [self._offset(second) * SECOND for second in seconds[:-1]]
         # The latest day that was shown by the end of each span.
@@ -67,9 +69,9 @@ class Clock:
         assert offset is not None
         return round(offset.total_seconds())
 
-    def _changes(self) -> list[int]:
+    def _changes(self, first: int, end: int) -> list[int]:
         found = []
-        for before, after in pairwise([*range(FIRST, END, WEEK), END]):
+        for before, after in pairwise([*range(first, end, WEEK), end]):
             low, high = before, after
             if self._offset(low) == self._offset(high):
                 continue
@@ -81,8 +83,45 @@ class Clock:
 
 
 @cache
-def clock(name: str) -> Clock:
-    return Clock(name)
+def clock(name: str, first: int = FIRST, end: int = END) -> Clock:
+    return Clock(name, first, end)
+
+
+def calendar_clock(near: Clock, number: int) -> Clock:
+    """The zone's clock about a day of CALENDAR_DAYS, also where that is far away."""
+    return near if number < CENTURY[0] * SECOND // DAY else clock(near.name, *CENTURY)
+
+
+def _number(on: date) -> int:
+    return (on - date(1970, 1, 1)).days
+
+
+def calendar_days() -> list[int]:
+    """Ends of months and of years with the days behind them, every 29 February, and one that a century leaves out."""
+    days = {date(2100, 2, 28), date(2100, 3, 1), date(2099, 12, 31), date(2100, 1, 1)}
+    for year in (2024, 2027, 2028):
+        for month in range(1, 13):
+            first = date(year, month, 1)
+            days |= {first - timedelta(days=1), first}
+    return sorted(map(_number, days))
+
+
+# About the year 2100.
+CENTURY = (int(datetime(2099, 11, 1, tzinfo=UTC).timestamp()), int(datetime(2100, 11, 1, tzinfo=UTC).timestamp()))
+CALENDAR_DAYS = calendar_days()
+# Of them, in short: 29 February twice, the one that is none, the last day of a year and the first, an end of a month.
+SOME_DAYS = [
+    _number(on)
+    for on in (
+        date(2024, 2, 29),
+        date(2027, 4, 30),
+        date(2027, 12, 31),
+        date(2028, 1, 1),
+        date(2028, 2, 29),
+        date(2100, 2, 28),
+        date(2100, 3, 1),
+    )
+]
 
 
 @cache

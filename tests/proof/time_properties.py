@@ -1,7 +1,7 @@
 """What days mean, as properties of the product's own functions: everywhere, about every clock change."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta, tzinfo
 
@@ -65,17 +65,41 @@ def about(clock: Clock, change: int, meanings: Meanings, tally: Tally) -> None:
             expected = certificate_ends(day(shown[moment]))[months]
             tally.see("certificate's last day", end, expected, clock.name, instant(moment), months)
     for on in (number - 1, number, number + 1):
-        first, end = instant(clock.first(on)), instant(clock.first(on + 1))
-        bounds = meanings.day_start(day(on), zone), meanings.day_end(day(on), zone)
-        tally.see("day filter's bounds", bounds, (first, end), clock.name, day(on))
-        kept = [moment for moment in moments if bounds[0] <= instant(moment) < bounds[1]]
-        expected_kept = [moment for moment in moments if shown[moment] == on]
-        tally.see("what a day filter keeps", kept, expected_kept, clock.name, day(on))
-        due = meanings.last_instant(day(on), zone)
-        tally.see("due day's last instant", due, end - MICROSECOND, clock.name, day(on))
-        if first < end:
-            read = meanings.day_of(due, zone), meanings.day_of(due + MICROSECOND, zone) > day(on)
-            tally.see("due day in, due day out", read, (day(on), True), clock.name, day(on))
+        _day(clock, on, moments, meanings, tally)
+
+
+def on_day(clock: Clock, number: int, meanings: Meanings, tally: Tally) -> None:
+    """All meanings of one day, with moments on either side of both of its bounds."""
+    moments = bounds(clock, number)
+    for moment in moments:
+        found = meanings.day_of(instant(moment), clock.zone)
+        tally.see("day of an instant", found, day(clock.day_of(moment)), clock.name, instant(moment))
+        for months in MONTHS:
+            end = meanings.certificate_last_day(found, months)
+            expected = certificate_ends(day(clock.day_of(moment)))[months]
+            tally.see("certificate's last day", end, expected, clock.name, instant(moment), months)
+    _day(clock, number, moments, meanings, tally)
+
+
+def bounds(clock: Clock, number: int) -> list[int]:
+    """The moments on either side of both bounds of a day, and its noon."""
+    first, end = clock.first(number), clock.first(number + 1)
+    return [first - 1, first, (first + end) // 2, end - 1, end]
+
+
+def _day(clock: Clock, on: int, moments: Sequence[int], meanings: Meanings, tally: Tally) -> None:
+    zone = clock.zone
+    first, end = instant(clock.first(on)), instant(clock.first(on + 1))
+    found = meanings.day_start(day(on), zone), meanings.day_end(day(on), zone)
+    tally.see("day filter's bounds", found, (first, end), clock.name, day(on))
+    kept = [moment for moment in moments if found[0] <= instant(moment) < found[1]]
+    expected_kept = [moment for moment in moments if clock.day_of(moment) == on]
+    tally.see("what a day filter keeps", kept, expected_kept, clock.name, day(on))
+    due = meanings.last_instant(day(on), zone)
+    tally.see("due day's last instant", due, end - MICROSECOND, clock.name, day(on))
+    if first < end:
+        read = meanings.day_of(due, zone), meanings.day_of(due + MICROSECOND, zone) > day(on)
+        tally.see("due day in, due day out", read, (day(on), True), clock.name, day(on))
 
 
 def certificates(completed: Iterable[date], meanings: Meanings, tally: Tally) -> None:
