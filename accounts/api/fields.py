@@ -1,13 +1,16 @@
 """Serializer fields in the forms that the families share.
 
 What is taken is taken by its JSON type alone: a number in quotes is no number, 1 is no true, and a number is no text.
-Each of these fields says in `openapi` exactly what it takes.
+Each of these fields says in `openapi` exactly what it takes, or shows.
 """
 
+from collections.abc import Callable
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 
+from django.core.validators import MaxValueValidator, MinValueValidator, URLValidator
+from django.db import models
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
@@ -15,6 +18,7 @@ from rest_framework import serializers
 from accounts.api.filters import BIGGEST, read_instant
 from accounts.api.rendering import number
 from accounts.days import day_of
+from accounts.models import Person
 
 FIRST = datetime(1, 1, 2, tzinfo=UTC)
 LAST = datetime(9999, 12, 31, tzinfo=UTC)
@@ -23,6 +27,14 @@ BLANKS = r"\t-\r\x1c- \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
 BLANK = rf"^[{BLANKS}]*$"
 TEXT = r"^[^\x00]*$"
 TEXT_TO_SEE = rf"^[^\x00]*[^\x00{BLANKS}][^\x00]*$"
+WEB_ADDRESS = r"^[Hh][Tt][Tt][Pp][Ss]?://"
+
+ID: dict[str, Any] = {"type": "integer", "minimum": 1, "maximum": BIGGEST}
+COUNT: dict[str, Any] = {"type": "integer", "minimum": 0, "maximum": BIGGEST}
+PERCENT: dict[str, Any] = {"type": "number", "minimum": 0, "maximum": 100}
+# In the domain Django takes letters of all alphabets.
+MAIL: dict[str, Any] = {"type": "string", "format": "idn-email", "maxLength": 254, "pattern": r"^.+@[^@]+$"}
+MAIL_OR_NOTHING: dict[str, Any] = {"anyOf": [MAIL, {"type": "string", "enum": [""]}]}
 
 
 def instant(value: datetime) -> str:
@@ -35,7 +47,7 @@ def instant_or_null(value: datetime | None) -> str | None:
 
 
 def schema_of(field: Any) -> dict[str, Any]:
-    """What one of the fields below takes."""
+    """What one of the fields below takes, or shows."""
     return dict(field.openapi)
 
 
@@ -72,7 +84,7 @@ class MailField(TypedText, serializers.EmailField):
 class WebAddressField(TypedText, serializers.URLField):
     """An address of the web: http or https."""
 
-    openapi = {"type": "string", "format": "uri", "maxLength": 2000, "pattern": r"^[Hh][Tt][Tt][Pp][Ss]?://"}
+    openapi = {"type": "string", "format": "uri", "maxLength": 2000, "pattern": WEB_ADDRESS}
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(max_length=2000, **kwargs)
@@ -105,10 +117,9 @@ class AmountField(serializers.DecimalField):
     @property
     def openapi(self) -> dict[str, object]:
         places = self.decimal_places or 0
-        biggest = Decimal(10) ** ((self.max_digits or 0) - places) - Decimal(1).scaleb(-places)
-        highest = biggest if self.max_value is None else self.max_value
+        most = highest(self.max_digits, places) if self.max_value is None else self.max_value
         step = float(Decimal(1).scaleb(-places))
-        return {"type": "number", "minimum": self.min_value, "maximum": float(highest), "multipleOf": step}
+        return {"type": "number", "minimum": self.min_value, "maximum": float(most), "multipleOf": step}
 
     def to_internal_value(self, data: Any) -> Decimal:
         if isinstance(data, bool) or not isinstance(data, int | float):
@@ -195,17 +206,84 @@ class DayField(serializers.Field[datetime, Any, str, Any]):
         return day.isoformat()
 
 
-@extend_schema_field(OpenApiTypes.NUMBER)
-class NumberField(serializers.DecimalField):
-    """Takes any number; shows it as given: 82, not 82.0."""
+# What is shown. Each bound is one that the database holds, or that every write is checked for.
 
-    def to_representation(self, value: Decimal) -> int | float | None:  # type: ignore[override]  # numbers, not text
+
+def described(column: "models.Field[Any, Any]") -> dict[str, Any]:
+    """What a column can show as text or as a number, from the column's own declaration: the only one of its bounds."""
+    least = [one.limit_value for one in column.validators if isinstance(one, MinValueValidator)]
+    most = [one.limit_value for one in column.validators if isinstance(one, MaxValueValidator)]
+    if isinstance(column, models.DecimalField):
+        most.append(highest(column.max_digits, column.decimal_places))
+        return {"type": "number", "minimum": float(max(least)), "maximum": float(min(most))}
+    if isinstance(column, models.IntegerField):
+        return {"type": "integer", "minimum": max(least), "maximum": min(most)}
+    longest = {} if column.max_length is None else {"maxLength": column.max_length}
+    shortest = {} if column.blank else {"minLength": 1}
+    if isinstance(column, models.EmailField):
+        return MAIL_OR_NOTHING if column.blank else MAIL
+    if any(isinstance(one, URLValidator) for one in column.validators):
+        # Django takes letters of all alphabets in an address, so that not each is what RFC 3986 calls a URI.
+        return {"type": "string", **longest, "pattern": WEB_ADDRESS}
+    return {"type": "string", **shortest, **longest}
+
+
+def highest(digits: int | None, places: int | None) -> Decimal:
+    """The biggest number of so many digits, of which so many are decimals."""
+    return Decimal(10) ** ((digits or 0) - (places or 0)) - Decimal(1).scaleb(-(places or 0))
+
+
+def column_of(model: type[models.Model], name: str) -> "models.Field[Any, Any]":
+    found = model._meta.get_field(name)  # noqa: SLF001 - Django's documented name
+    if not isinstance(found, models.Field):
+        raise TypeError(f"{model.__name__}.{name} is no column")
+    return found
+
+
+NAMES = [column_of(Person, name).max_length or 0 for name in ("first_name", "last_name")]
+FULL_NAME: dict[str, Any] = {"type": "string", "minLength": 1, "maxLength": sum(NAMES) + 1}
+
+
+class ShownField(serializers.Field[Any, Any, Any, Any]):
+    """Shown as it is; `openapi` says what it can be."""
+
+    def __init__(self, openapi: dict[str, Any], **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.openapi = openapi
+
+    def to_representation(self, value: Any) -> Any:
+        return value
+
+
+class ColumnField(serializers.Field[Any, Any, Any, Any]):
+    """A column's value as it is, null where the column may be."""
+
+    def __init__(self, model: type[models.Model], column: str, **kwargs: Any) -> None:
+        self.column = column_of(model, column)
+        super().__init__(**{"allow_null": self.column.null, **kwargs})
+
+    @property
+    def openapi(self) -> dict[str, Any]:
+        return described(self.column)
+
+    def to_representation(self, value: Any) -> Any:
+        return value
+
+
+def several(serializer: Callable[..., Any], *, most: int, least: int | None = None) -> Any:
+    """A list of so many objects."""
+    return serializer(many=True, min_length=least, max_length=most)
+
+
+class NumberField(ColumnField):
+    """A decimal column, shown as given: 82, not 82.0."""
+
+    def to_representation(self, value: Decimal) -> int | float | None:
         return number(value)
 
 
-@extend_schema_field(OpenApiTypes.NUMBER)
-class FloatingField(serializers.DecimalField):
-    """Takes any number; shows it with a decimal point: 200.0."""
+class FloatingField(ColumnField):
+    """A decimal column, shown with a decimal point: 200.0."""
 
-    def to_representation(self, value: Decimal) -> float:  # type: ignore[override]  # numbers, not text
+    def to_representation(self, value: Decimal) -> float:
         return float(value)

@@ -7,9 +7,11 @@ from django.urls import URLPattern, URLResolver, path
 from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from drf_spectacular.views import SpectacularJSONAPIView, SpectacularSwaggerView
+from rest_framework import serializers
 
 from accounts.api.bodies import JSON
 from accounts.api.dialect import Dialect
+from accounts.api.fields import MAIL
 from accounts.api.filters import StrictFilterSet
 from accounts.api.query import LAST_PAGE
 
@@ -43,14 +45,14 @@ NOTHING: dict[str, Any] = {JSON: {"type": "object", "maxProperties": 0}}
 IN_PATHS: dict[str, dict[str, Any]] = {
     "id": {"type": "integer", "minimum": 1, "maximum": 10**18 - 1},
     "hex_id": {"type": "string", "pattern": "^[0-9a-f]{24}$"},
-    "user": {"type": "string", "minLength": 1},  # A public id, or a mail.
+    "user": {"anyOf": [{"type": "string", "pattern": "^[0-9a-f]{24}$"}, MAIL]},
 }
 REQUEST_ID = {"X-Request-Id": {"schema": {"type": "string", "pattern": "^[A-Za-z0-9._-]{1,128}$"}, "required": True}}
 SECONDS = {"Retry-After": {"schema": {"type": "integer", "minimum": 1}, "required": True}}
 HEADERS: dict[str, dict[str, Any]] = {
-    "302": {"Location": {"schema": {"type": "string"}, "required": True}},
-    "401": {"WWW-Authenticate": {"schema": {"type": "string"}, "required": True}},
-    "405": {"Allow": {"schema": {"type": "string"}, "required": True}},
+    "302": {"Location": {"schema": {"type": "string", "format": "uri-reference", "pattern": "^/"}, "required": True}},
+    "401": {"WWW-Authenticate": {"schema": {"type": "string", "pattern": "^[A-Z][a-z]+ realm="}, "required": True}},
+    "405": {"Allow": {"schema": {"type": "string", "pattern": "^[A-Z]+(, [A-Z]+)*$"}, "required": True}},
     "429": SECONDS,
     "503": SECONDS,
 }
@@ -120,6 +122,12 @@ def without_trailing_slashes(endpoints: Sequence[tuple[str, str, str, Any]]) -> 
     return [(path.rstrip("/"), regex, method, view) for path, regex, method, view in endpoints]
 
 
+def lengths_of(items: Any) -> dict[str, int]:
+    """Of a ListSerializer."""
+    bounds = {"minItems": items.min_length, "maxItems": items.max_length}
+    return {name: bound for name, bound in bounds.items() if bound is not None}
+
+
 class FamilySchema(AutoSchema):
     """What a view's dialect adds to each operation: its credential, its errors, its idempotency key."""
 
@@ -170,7 +178,8 @@ class FamilySchema(AutoSchema):
     def _map_serializer_field(self, field: Any, direction: Any, bypass_extensions: bool = False) -> Any:  # noqa: FBT001, FBT002 - its signature
         declared = getattr(field, "openapi", None)
         if declared is None:
-            return super()._map_serializer_field(field, direction, bypass_extensions)  # type: ignore[no-untyped-call]  # drf-spectacular's
+            mapped = super()._map_serializer_field(field, direction, bypass_extensions)  # type: ignore[no-untyped-call]  # drf-spectacular's
+            return {**mapped, **lengths_of(field)} if isinstance(field, serializers.ListSerializer) else mapped
         return {**declared, "nullable": True} if field.allow_null else dict(declared)
 
     def _insert_field_validators(self, field: Any, schema: dict[str, Any]) -> None:

@@ -6,6 +6,14 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_serializer, inline_serializer
 from rest_framework import serializers
 
+from accounts.api.fields import COUNT, ID, ShownField, several
+from accounts.api.query import LAST_PAGE
+
+ROWS_ON_A_PAGE = 100  # As the views refuse more.
+SUCCESS: dict[str, Any] = {"type": "boolean", "enum": [True]}
+# What was done, in a few words of ours.
+MESSAGE: dict[str, Any] = {"type": "string", "minLength": 1, "maxLength": 100}
+
 
 class Links(serializers.Serializer[Any]):
     first = serializers.URLField()
@@ -18,12 +26,12 @@ class Links(serializers.Serializer[Any]):
 Meta = inline_serializer(
     "Meta",
     {
-        "current_page": serializers.IntegerField(),
-        "last_page": serializers.IntegerField(),
-        "per_page": serializers.IntegerField(),
-        "total": serializers.IntegerField(),
-        "from": serializers.IntegerField(allow_null=True),
-        "to": serializers.IntegerField(allow_null=True),
+        "current_page": ShownField({**ID, "maximum": LAST_PAGE}),
+        "last_page": ShownField(ID),
+        "per_page": ShownField({**ID, "maximum": ROWS_ON_A_PAGE}),
+        "total": ShownField(COUNT),
+        "from": ShownField(ID, allow_null=True),
+        "to": ShownField(ID, allow_null=True),
     },
 ).__class__
 
@@ -35,9 +43,9 @@ def _named(serializer: type[serializers.BaseSerializer[Any]]) -> str:
 @cache
 def envelope(serializer: type[serializers.BaseSerializer[Any]], *, message: bool = False) -> Any:
     """`{success, message?, data}`."""
-    said = {"message": serializers.CharField()} if message else {}
+    said = {"message": ShownField(MESSAGE)} if message else {}
     name = f"{_named(serializer)}{'Done' if message else ''}Answer"
-    return inline_serializer(name, {"success": serializers.BooleanField(), **said, "data": serializer()})
+    return inline_serializer(name, {"success": ShownField(SUCCESS), **said, "data": serializer()})
 
 
 @cache
@@ -46,8 +54,8 @@ def listing(serializer: type[serializers.BaseSerializer[Any]]) -> Any:
     made = inline_serializer(
         f"{_named(serializer)}List",
         {
-            "success": serializers.BooleanField(),
-            "data": serializer(many=True),
+            "success": ShownField(SUCCESS),
+            "data": several(serializer, most=ROWS_ON_A_PAGE),
             "meta": Meta(),
             "links": Links(),
         },

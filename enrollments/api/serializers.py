@@ -8,7 +8,12 @@ from rest_framework import serializers
 
 from accounts.api.bodies import StrictSerializer
 from accounts.api.fields import (
+    COUNT,
+    FULL_NAME,
+    ID,
+    PERCENT,
     AmountField,
+    ColumnField,
     DayField,
     FlagField,
     FloatingField,
@@ -17,16 +22,18 @@ from accounts.api.fields import (
     MailField,
     NumberField,
     ShortListField,
+    ShownField,
     TextField,
     WebAddressField,
     WholeField,
     WordField,
     instant,
     instant_or_null,
+    several,
 )
 from accounts.api.rendering import number
 from accounts.api.resource import Column, Nested, Resource, Shape, day_column
-from accounts.models import PersonKind, full_name
+from accounts.models import Person, PersonKind, full_name
 from accounts.selectors import people
 from enrollments import selectors
 from enrollments.filters import CATEGORIES, CourseFilter, EmployeeFilter, EnrollmentFilter, SessionFilter
@@ -42,6 +49,7 @@ from enrollments.models import (
 )
 from enrollments.selectors import free_seats, spots
 
+IDS_IN_A_CALL = 1000  # As the views refuse more.
 SCORE: dict[str, Any] = {"max_digits": 7, "decimal_places": 4, "min_value": 0, "max_value": 100}
 
 
@@ -49,27 +57,27 @@ def _title_of(course: str) -> Nested:
     return Nested(
         "CourseReference",
         {
-            "id": Column(serializers.IntegerField(), f"{course}_id"),
-            "title": Column(serializers.CharField(), f"{course}__title"),
+            "id": Column(ShownField(ID), f"{course}_id"),
+            "title": Column(ColumnField(Course, "title"), f"{course}__title"),
         },
     )
 
 
 def _course(_zone: tzinfo | None) -> Shape:
     return {
-        "id": Column(serializers.IntegerField(), "pk"),
-        "title": Column(serializers.CharField(), "title"),
+        "id": Column(ShownField(ID), "pk"),
+        "title": Column(ColumnField(Course, "title"), "title"),
         "category": Column(serializers.ChoiceField(choices=CATEGORIES), "category__slug"),
         "delivery_mode": Column(serializers.ChoiceField(choices=DeliveryMode.choices), "delivery_mode"),
-        "duration_hours": Column(NumberField(max_digits=7, decimal_places=2), "duration_hours", show=number),
+        "duration_hours": Column(NumberField(Course, "duration_hours"), "duration_hours", show=number),
         "cost_per_participant": Column(
-            FloatingField(max_digits=10, decimal_places=2), "cost_per_participant", show=float
+            FloatingField(Course, "cost_per_participant"), "cost_per_participant", show=float
         ),
         "provider": Column(serializers.ChoiceField(choices=Provider.choices), "provider"),
-        "provider_name": Column(serializers.CharField(), "provider_name"),
-        "pass_score": Column(NumberField(max_digits=7, decimal_places=4, allow_null=True), "pass_score", show=number),
-        "total_sessions": Column(serializers.IntegerField(), "total_sessions"),
-        "total_enrollments": Column(serializers.IntegerField(), "total_enrollments"),
+        "provider_name": Column(ColumnField(Course, "provider_name"), "provider_name"),
+        "pass_score": Column(NumberField(Course, "pass_score"), "pass_score", show=number),
+        "total_sessions": Column(ShownField(COUNT), "total_sessions"),
+        "total_enrollments": Column(ShownField(COUNT), "total_enrollments"),
         "created_at": Column(InstantField(), "created_at", show=instant),
     }
 
@@ -81,14 +89,14 @@ CourseReference = _title_of("course").serializer()
 
 
 class UpcomingSessionSerializer(serializers.Serializer[Session]):
-    id = serializers.IntegerField()
+    id = ShownField(ID)
     start_date = DayField(source="starts_at")
     end_date = DayField(source="ends_at")
-    location = serializers.CharField()
+    location = ColumnField(Session, "location")
     available_spots = serializers.SerializerMethodField()
-    max_participants = serializers.IntegerField(allow_null=True)
+    max_participants = ColumnField(Session, "max_participants")
 
-    @extend_schema_field(serializers.IntegerField(allow_null=True))
+    @extend_schema_field(ColumnField(Session, "max_participants"))
     def get_available_spots(self, session: Session) -> int | None:
         return spots(session, session.enrolled_count)  # type: ignore[attr-defined]  # annotated by the selector
 
@@ -96,30 +104,30 @@ class UpcomingSessionSerializer(serializers.Serializer[Session]):
 class CourseDetailSerializer(serializers.Serializer[Course]):
     """One course. `completion_rate` and the like come from `selectors.results`, in the context."""
 
-    id = serializers.IntegerField()
-    title = serializers.CharField()
+    id = ShownField(ID)
+    title = ColumnField(Course, "title")
     category = serializers.ChoiceField(choices=CATEGORIES, source="category.slug")
     delivery_mode = serializers.ChoiceField(choices=DeliveryMode.choices)
-    duration_hours = NumberField(max_digits=7, decimal_places=2)
-    cost_per_participant = FloatingField(max_digits=10, decimal_places=2)
+    duration_hours = NumberField(Course, "duration_hours")
+    cost_per_participant = FloatingField(Course, "cost_per_participant")
     provider = serializers.ChoiceField(choices=Provider.choices)
-    provider_name = serializers.CharField()
-    description = serializers.CharField()
+    provider_name = ColumnField(Course, "provider_name")
+    description = ColumnField(Course, "description")
     prerequisites = CourseReference(many=True)
-    pass_score = NumberField(max_digits=7, decimal_places=4, allow_null=True)
-    total_sessions = serializers.IntegerField()
-    total_enrollments = serializers.IntegerField()
+    pass_score = NumberField(Course, "pass_score")
+    total_sessions = ShownField(COUNT)
+    total_enrollments = ShownField(COUNT)
     completion_rate = serializers.SerializerMethodField()
     average_score = serializers.SerializerMethodField()
     upcoming_sessions = serializers.SerializerMethodField()
     created_at = InstantField()
 
-    @extend_schema_field(serializers.FloatField(allow_null=True))
+    @extend_schema_field(ShownField(PERCENT, allow_null=True))
     def get_completion_rate(self, _course: Course) -> float | None:
         rate = self.context["results"].completion_rate
         return None if rate is None else float(rate)
 
-    @extend_schema_field(serializers.FloatField(allow_null=True))
+    @extend_schema_field(ShownField(PERCENT, allow_null=True))
     def get_average_score(self, _course: Course) -> float | None:
         average = self.context["results"].average_score
         return None if average is None else float(average)
@@ -132,9 +140,9 @@ class CourseDetailSerializer(serializers.Serializer[Course]):
 def _person(person: str, name: str, **more: Column) -> dict[str, Column]:
     names = (f"{person}__first_name", f"{person}__last_name")
     return {
-        "id": Column(serializers.IntegerField(), f"{person}_id"),
+        "id": Column(ShownField(ID), f"{person}_id"),
         **more,
-        name: Column(serializers.CharField(), *names, show=full_name),
+        name: Column(ShownField(FULL_NAME), *names, show=full_name),
     }
 
 
@@ -143,17 +151,17 @@ PersonReference = Nested("PersonReference", _person("person", "full_name")).seri
 
 def _session(_zone: tzinfo | None) -> Shape:
     return {
-        "id": Column(serializers.IntegerField(), "pk"),
+        "id": Column(ShownField(ID), "pk"),
         "course": _title_of("course"),
-        "session_name": Column(serializers.CharField(), "name"),
+        "session_name": Column(ColumnField(Session, "name"), "name"),
         "start_date": Column(InstantField(), "starts_at", show=instant),
         "end_date": Column(InstantField(), "ends_at", show=instant),
-        "location": Column(serializers.CharField(), "location"),
+        "location": Column(ColumnField(Session, "location"), "location"),
         "facilitator": Nested("PersonReference", _person("facilitator", "full_name"), unless="id"),
-        "max_participants": Column(serializers.IntegerField(allow_null=True), "max_participants"),
-        "enrolled_count": Column(serializers.IntegerField(), "enrolled_count"),
+        "max_participants": Column(ColumnField(Session, "max_participants"), "max_participants"),
+        "enrolled_count": Column(ShownField(COUNT), "enrolled_count"),
         "available_spots": Column(
-            serializers.IntegerField(allow_null=True), "max_participants", "enrolled_count", show=free_seats
+            ColumnField(Session, "max_participants"), "max_participants", "enrolled_count", show=free_seats
         ),
         "status": Column(serializers.ChoiceField(choices=SessionStatus.choices), "status"),
     }
@@ -164,31 +172,33 @@ SESSIONS = Resource("Session", selectors.sessions, _session, filters=SessionFilt
 
 def _enrollment(zone: tzinfo | None) -> Shape:
     return {
-        "id": Column(serializers.IntegerField(), "pk"),
+        "id": Column(ShownField(ID), "pk"),
         "employee": Nested(
             "EnrolledPerson",
-            _person("person", "full_name", employee_id=Column(serializers.CharField(), "person__employee_id")),
+            _person(
+                "person", "full_name", employee_id=Column(ColumnField(Person, "employee_id"), "person__employee_id")
+            ),
         ),
         "session": Nested(
             "EnrolledSession",
             {
-                "id": Column(serializers.IntegerField(), "session_id"),
+                "id": Column(ShownField(ID), "session_id"),
                 "course": _title_of("session__course"),
                 "start_date": day_column(serializers.DateField(), "session__starts_at", zone),
-                "location": Column(serializers.CharField(), "session__location"),
+                "location": Column(ColumnField(Session, "location"), "session__location"),
             },
         ),
         "status": Column(serializers.ChoiceField(choices=EnrollmentStatus.choices), "status"),
-        "score": Column(NumberField(max_digits=7, decimal_places=4, allow_null=True), "score", show=number),
+        "score": Column(NumberField(Enrollment, "score"), "score", show=number),
         "passed": Column(serializers.BooleanField(allow_null=True), "passed"),
-        "feedback": Column(serializers.CharField(allow_null=True), "feedback"),
+        "feedback": Column(ColumnField(Enrollment, "feedback"), "feedback"),
         "enrolled_at": Column(InstantField(), "enrolled_at", show=instant),
         "completed_at": Column(InstantField(allow_null=True), "completed_at", show=instant_or_null),
     }
 
 
 def _enrollment_detail(zone: tzinfo | None) -> Shape:
-    certificate = Column(serializers.CharField(allow_null=True), "certificate_url")
+    certificate = Column(ColumnField(Enrollment, "certificate_url"), "certificate_url")
     return {**_enrollment(zone), "certificate_url": certificate}
 
 
@@ -197,39 +207,39 @@ ENROLLMENT_DETAILS = Resource("EnrollmentDetail", selectors.enrollments, _enroll
 
 
 class CompletedEnrollmentSerializer(serializers.Serializer[Enrollment]):
-    id = serializers.IntegerField()
+    id = ShownField(ID)
     employee = PersonReference(source="person")
     status = serializers.ChoiceField(choices=EnrollmentStatus.choices)
-    score = NumberField(max_digits=7, decimal_places=4, allow_null=True)
+    score = NumberField(Enrollment, "score")
     passed = serializers.BooleanField(allow_null=True)
-    feedback = serializers.CharField(allow_null=True)
+    feedback = ColumnField(Enrollment, "feedback")
     completed_at = InstantField(allow_null=True)
 
 
 class EnrolledRow(serializers.Serializer[Enrollment]):
-    id = serializers.IntegerField()
-    employee_id = serializers.IntegerField(source="person_id")
+    id = ShownField(ID)
+    employee_id = ShownField(ID, source="person_id")
     status = serializers.ChoiceField(choices=EnrollmentStatus.choices)
 
 
 class EnrolledSerializer(serializers.Serializer[Any]):
     """What `POST enrollments` answers in `data`."""
 
-    enrolled_count = serializers.IntegerField()
-    enrollments = EnrolledRow(many=True)
-    session_available_spots = serializers.IntegerField(allow_null=True)
+    enrolled_count = ShownField({**ID, "maximum": IDS_IN_A_CALL})
+    enrollments = several(EnrolledRow, least=1, most=IDS_IN_A_CALL)
+    session_available_spots = ColumnField(Session, "max_participants")
 
 
 def _employee(_zone: tzinfo | None) -> Shape:
     names = ("first_name", "last_name")
     return {
-        "id": Column(serializers.IntegerField(), "pk"),
-        "employee_id": Column(serializers.CharField(), "employee_id"),
-        "full_name": Column(serializers.CharField(), *names, show=full_name),
-        "first_name": Column(serializers.CharField(), "first_name"),
-        "last_name": Column(serializers.CharField(), "last_name"),
-        "email": Column(serializers.CharField(), "mail"),
-        "username": Column(serializers.CharField(), "username"),
+        "id": Column(ShownField(ID), "pk"),
+        "employee_id": Column(ColumnField(Person, "employee_id"), "employee_id"),
+        "full_name": Column(ShownField(FULL_NAME), *names, show=full_name),
+        "first_name": Column(ColumnField(Person, "first_name"), "first_name"),
+        "last_name": Column(ColumnField(Person, "last_name"), "last_name"),
+        "email": Column(ColumnField(Person, "mail"), "mail"),
+        "username": Column(ColumnField(Person, "username"), "username"),
         "kind": Column(serializers.ChoiceField(choices=PersonKind.choices), "kind"),
         "active": Column(serializers.BooleanField(), "active"),
         "created_at": Column(InstantField(), "created_at", show=instant),

@@ -7,14 +7,16 @@ from django.db import models
 from drf_spectacular.utils import inline_serializer
 from rest_framework import serializers
 
+from accounts.api.fields import COUNT, MAIL, PERCENT, ColumnField, NumberField, ShownField
 from accounts.api.rendering import number
 from accounts.api.resource import Column, Many, Nested, Resource, Shape
 from accounts.models import Person
 from programs import selectors
-from programs.models import ModuleType
+from programs.models import ModuleType, ProgramSession, ProgramTemplate
 from programs.selectors import Progress
 
-HEX = r"^[0-9a-f]{24}$"
+HEX: dict[str, Any] = {"type": "string", "pattern": "^[0-9a-f]{24}$"}
+HEXES: dict[str, Any] = {"type": "array", "items": HEX}
 
 
 def gmt(value: datetime | None) -> str | None:
@@ -23,11 +25,11 @@ def gmt(value: datetime | None) -> str | None:
 
 
 def _hex(source: str = "hex_id") -> Column:
-    return Column(serializers.RegexField(HEX), source)
+    return Column(ShownField(HEX), source)
 
 
-def _text(source: str, *, blank: bool = True) -> Column:
-    return Column(serializers.CharField(allow_blank=blank), source)
+def _text(model: type[models.Model], source: str) -> Column:
+    return Column(ColumnField(model, source), source)
 
 
 def _instant(source: str, *, null: bool = True) -> Column:
@@ -35,7 +37,7 @@ def _instant(source: str, *, null: bool = True) -> Column:
 
 
 def _hex_list(source: str) -> Column:
-    return Column(serializers.ListField(child=serializers.RegexField(HEX)), source)
+    return Column(ShownField(HEXES), source)
 
 
 class CustomField(serializers.Serializer[Any]):
@@ -44,21 +46,21 @@ class CustomField(serializers.Serializer[Any]):
 
 
 MODULE = Nested("Module", {"_id": _hex(), "type": Column(serializers.ChoiceField(choices=ModuleType.values), "type")})
-USER = Nested("User", {"_id": _hex("person__hex_id"), "mail": _text("person__mail")})
-MAIL = Column(serializers.CharField(), "person__mail")
+USER = Nested("User", {"_id": _hex("person__hex_id"), "mail": Column(ColumnField(Person, "mail"), "person__mail")})
+TUTOR = Column(ShownField(MAIL), "person__mail")
 
 
 def _session_shape(_zone: tzinfo | None) -> Shape:
     return {
         "_id": _hex(),
         "programTemplate": _hex("template__hex_id"),
-        "name": _text("name", blank=False),
-        "description": _text("description"),
-        "author": _text("author_mail"),
-        "lang": _text("lang"),
-        "templateCustom": _text("template_custom"),
-        "sessionCustom": _text("session_custom"),
-        "tutors": Many(selectors.tutors, "session", MAIL),
+        "name": _text(ProgramSession, "name"),
+        "description": _text(ProgramSession, "description"),
+        "author": _text(ProgramSession, "author_mail"),
+        "lang": _text(ProgramSession, "lang"),
+        "templateCustom": _text(ProgramSession, "template_custom"),
+        "sessionCustom": _text(ProgramSession, "session_custom"),
+        "tutors": Many(selectors.tutors, "session", TUTOR),
         "customFields": Column(CustomField(many=True), "custom_fields"),
         "skills": _hex_list("skills"),
         "startDate": _instant("starts_at"),
@@ -75,14 +77,14 @@ def _session_shape(_zone: tzinfo | None) -> Shape:
                 "paths": _hex_list("required_paths"),
             },
         ),
-        "programDuration": Column(serializers.FloatField(allow_null=True), "program_duration", show=number),
+        "programDuration": Column(NumberField(ProgramSession, "program_duration"), "program_duration", show=number),
         "programDurationType": Column(
             serializers.ChoiceField(choices=["hour"], required=False),
             "program_duration",
             show=lambda duration: None if duration is None else "hour",
         ),
         "userLimit": Column(
-            serializers.IntegerField(required=False),
+            ColumnField(ProgramSession, "user_limit", allow_null=False, required=False),
             "has_user_limit",
             "user_limit",
             show=lambda limited, limit: limit if limited else None,
@@ -96,8 +98,8 @@ def _session_shape(_zone: tzinfo | None) -> Shape:
 def _template_shape(_zone: tzinfo | None) -> Shape:
     return {
         "_id": _hex(),
-        "name": _text("name", blank=False),
-        "description": _text("description"),
+        "name": _text(ProgramTemplate, "name"),
+        "description": _text(ProgramTemplate, "description"),
         "modifiedAt": _instant("modified_at", null=False),
         "modules": Many(selectors.ordered_modules, "template", MODULE),
     }
@@ -112,10 +114,10 @@ TEMPLATES = Resource("ProgramTemplate", selectors.templates, _template_shape, ke
 MemberShape = inline_serializer(
     "Member",
     {
-        "_id": serializers.RegexField(HEX),
-        "mail": serializers.CharField(allow_blank=True),
-        "firstName": serializers.CharField(),
-        "lastName": serializers.CharField(allow_blank=True),
+        "_id": ShownField(HEX),
+        "mail": ColumnField(Person, "mail"),
+        "firstName": ColumnField(Person, "first_name"),
+        "lastName": ColumnField(Person, "last_name"),
     },
 ).__class__
 
@@ -125,18 +127,18 @@ def present_member(person: Person) -> dict[str, Any]:
 
 
 class UserStats(serializers.Serializer[Any]):
-    mail = serializers.CharField(allow_blank=True)
-    score = serializers.FloatField(allow_null=True)
-    progress = serializers.FloatField(min_value=0, max_value=100)
-    totalTimeSpentInSeconds = serializers.IntegerField(min_value=0)
+    mail = ColumnField(Person, "mail")
+    score = ShownField(PERCENT, allow_null=True)
+    progress = ShownField(PERCENT)
+    totalTimeSpentInSeconds = ShownField(COUNT)
     completed = serializers.BooleanField()
 
 
 class StatsSerializer(serializers.Serializer[Any]):
-    name = serializers.CharField()
-    registered = serializers.IntegerField(min_value=0)
-    attendees = serializers.IntegerField(min_value=0)
-    completed = serializers.IntegerField(min_value=0)
+    name = ColumnField(ProgramSession, "name")
+    registered = ShownField(COUNT)
+    attendees = ShownField(COUNT)
+    completed = ShownField(COUNT)
     usersStats = UserStats(many=True)
 
 

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -16,9 +16,14 @@ from drf_spectacular.validation import validate_schema
 from pytest_django import Settings
 
 from config.worker import REFUSALS
+from enrollments.api import serializers as enrollment_serializers, views as enrollment_views
+from enrollments.api.schema import ROWS_ON_A_PAGE
 from tests.conftest import body_of
 from tests.contracts.families import FAMILIES, Family, Request
 from tests.contracts.scene import OWN, Scene, make_scene
+from training.api.assignments import serializers as assignment_serializers, views as assignment_views
+from training.api.train_sessions import serializers as record_serializers, views as record_views
+from training.models import TrainSession
 
 EVERY_FAMILY = pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
 EVERY_ROUTE = pytest.mark.parametrize(
@@ -95,6 +100,47 @@ INSTANTS = {
     "training_assignments": r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{6})?Z",
     "programs": r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z",
 }
+BOUNDS = {"format", "pattern", "enum", "minLength", "maxLength", "minimum", "maximum"}
+OF_ANY_ANSWER = {"Retry-After": "as long as the limit's period"}
+# What has no bound, by family and the end of its place, each with the reason.
+UNBOUNDED = {
+    "training": {
+        **OF_ANY_ANSWER,
+        "description": "text without a limit in the ledger",
+        "feedback": "text without a limit in the ledger",
+        "prerequisites": "as many as the catalogue has",
+        "upcoming_sessions": "as many as are planned",
+    },
+    "train_sessions": {
+        **OF_ANY_ANSWER,
+        "200": "the complete list",
+        "Link": "addresses of pages, as RFC 8288 writes them",
+        "Total": "as many as there are",
+    },
+    "training_assignments": {
+        **OF_ANY_ANSWER,
+        "query after": "opaque: what was never given out is refused, whatever it looks like",
+    },
+    "programs": {
+        **OF_ANY_ANSWER,
+        "200": "the complete list",
+        "description": "text without a limit in the ledger",
+        "templateCustom": "as above",
+        "sessionCustom": "as above",
+        "customFields": "as many as staff has written",
+        "customFields[].name": "as staff has written it",
+        "customFields[].value": "any JSON: as staff has written it",
+        "tutors": "as many as there are",
+        "skills": "as above",
+        "groups": "as above",
+        "paths": "as above",
+        "courses": "as above",
+        "programs": "as above",
+        "modules": "as above",
+        "users": "as above",
+        "usersStats": "as above",
+    },
+}
 UUID = r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 
 
@@ -104,7 +150,13 @@ def has_form(pattern: str) -> Callable[[object], bool]:
 
 def formats_of(family: Family) -> jsonschema.FormatChecker:
     checker = jsonschema.FormatChecker(formats=["date"])
-    for name, pattern in {"date-time": INSTANTS[family.name], "uuid": UUID, "uri": r"http://testserver/.*"}.items():
+    forms = {
+        "date-time": INSTANTS[family.name],
+        "uuid": UUID,
+        "uri": r"http://testserver/.*",
+        "idn-email": r"[^@\s]+@[^@\s]+",
+    }
+    for name, pattern in forms.items():
         checker.checks(name)(has_form(pattern))
     return checker
 
@@ -143,7 +195,10 @@ def strict(schema: Any) -> Any:
 
 @pytest.fixture
 def scene(family: Family, db: None, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Scene:
-    return make_scene(family, settings, monkeypatch)
+    made = make_scene(family, settings, monkeypatch)
+    # The scene names a writer that no service is: these are staff, tokens, and the system, which is user-0.
+    TrainSession.objects.update(created_by="user-0", updated_by="token-1")
+    return made
 
 
 @EVERY_FAMILY
@@ -255,6 +310,81 @@ def test_the_body_that_is_taken_is_the_one_declared(family: Family, route: Reque
     content = operation.get("requestBody", {"content": {"application/json": {"schema": {"type": "object"}}}})["content"]
     components = strict(document(family)["components"])
     jsonschema.validate(body, {**strict(content["application/json"]["schema"]), "components": components})
+
+
+def resolved(schema: Mapping[str, Any], components: Mapping[str, Any]) -> Mapping[str, Any]:
+    while "$ref" in schema:
+        schema = components[schema["$ref"].removeprefix("#/components/schemas/")]
+    return schema
+
+
+def leaves(place: str, schema: Mapping[str, Any], components: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """What is within a schema, down to what has no parts: arrays, and values of one type, by place. Objects are open
+    to no other key.
+    """
+    schema = resolved(schema, components)
+    choices = [one for key in ("allOf", "anyOf", "oneOf") for one in schema.get(key, [])]
+    for choice in choices:
+        yield from leaves(place, choice, components)
+    if choices:
+        return
+    if schema.get("type") == "object":
+        assert schema.get("additionalProperties", True) is False, place
+        assert schema.get("required", []) or not schema.get("properties"), place
+        for name, part in schema.get("properties", {}).items():
+            yield from leaves(f"{place}.{name}", part, components)
+        return
+    yield place, schema
+    if schema.get("type") == "array":
+        yield from leaves(f"{place}[]", schema["items"], components)
+
+
+def shown_and_asked(family: Family) -> Iterator[tuple[str, Any]]:
+    """The leaves of every answer but refusals, of every header, and of every parameter."""
+    components = document(family)["components"]["schemas"]
+    for operation in operations(family).values():
+        for parameter in operation.get("parameters", []):
+            yield from leaves(f"{parameter['in']} {parameter['name']}", parameter["schema"], components)
+        for status, answer in operation["responses"].items():
+            for name, header in answer["headers"].items():
+                yield from leaves(f"header {name}", header["schema"], components)
+            for content in answer.get("content", {}).values() if status < "400" else ():
+                yield from leaves(status, content["schema"], components)
+
+
+def is_bounded(leaf: Mapping[str, Any]) -> bool:
+    match leaf.get("type"):
+        case "boolean":
+            return True
+        case "integer" | "number":
+            return "enum" in leaf or {"minimum", "maximum"} <= leaf.keys()
+        case "string":
+            return bool(BOUNDS & leaf.keys())
+        case "array":
+            return "maxItems" in leaf
+    return False
+
+
+def is_listed(place: str, listed: Iterable[str]) -> bool:
+    return any(place == end or place.endswith((f".{end}", f" {end}")) for end in listed)
+
+
+@EVERY_FAMILY
+def test_each_value_shown_or_asked_for_is_bounded(family: Family) -> None:
+    """By a format, a pattern, its words, or its least and its most; and what cannot be is on the list, with a reason."""
+    found = list(shown_and_asked(family))
+    unbounded = {place for place, leaf in found if not is_bounded(leaf)}
+    listed = UNBOUNDED[family.name]
+    assert len(found) > 100
+    assert {place for place in unbounded if not is_listed(place, listed)} == set()
+    assert {end for end in listed if not any(is_listed(place, [end]) for place in unbounded)} == set()
+
+
+def test_a_list_is_as_long_as_its_views_let_it_be() -> None:
+    assert enrollment_views.BIGGEST_PAGE == ROWS_ON_A_PAGE
+    assert enrollment_views.IDS_IN_A_CALL == enrollment_serializers.IDS_IN_A_CALL
+    assert assignment_views.IDS_IN_A_CALL == assignment_serializers.IDS_IN_A_CALL
+    assert record_views.IDS_IN_A_CALL == record_serializers.IDS_IN_A_CALL
 
 
 class Loads(HTMLParser):

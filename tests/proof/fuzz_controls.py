@@ -11,9 +11,10 @@ LIST, ONE = "/api/train_sessions", "/api/train_sessions/{id}"
 
 @dataclass(frozen=True)
 class Control:
-    """`caught_by`: the check that must fail. Both are of the Train Sessions API, at `path`."""
+    """`caught_by`: the check that must fail, of the family, at `path`."""
 
     claim: str
+    family: str
     path: str
     caught_by: str
     breaking: Callable[[], AbstractContextManager[Any]]
@@ -59,8 +60,45 @@ def failing() -> AbstractContextManager[Any]:
     return patch.object(TrainSessionViewSet, "one", crash)
 
 
+def refusing_what_is_valid() -> AbstractContextManager[Any]:
+    """No due time is taken, whatever it is."""
+    from accounts.api.errors import ApiError  # noqa: PLC0415 - as above
+    from training.api.assignments import views  # noqa: PLC0415 - as above
+
+    def refuse(given: Mapping[str, list[str]], name: str) -> None:
+        raise ApiError.bad_query({name: [f"{given.get(name)} is not accepted. Give another time."]})
+
+    return patch.object(views, "instant_in", refuse)
+
+
+def leaving_a_range() -> AbstractContextManager[Any]:
+    """A count below zero, of the type that the document names."""
+    from programs.api import serializers  # noqa: PLC0415 - as above
+
+    present = serializers.present_stats
+
+    def with_fewer_than_none(name: str, members: list[Any]) -> dict[str, Any]:
+        return {**present(name, members), "registered": -1}
+
+    return patch.object(serializers, "present_stats", with_fewer_than_none)
+
+
 CONTROLS = (
-    Control("a filter that is silently ignored", LIST, "negative_data_rejection", ignoring_a_filter),
-    Control("an answer with an undocumented key", ONE, "response_schema_conformance", answering_more),
-    Control("an answer of 500", ONE, "not_a_server_error", failing),
+    Control("a filter that is silently ignored", "train_sessions", LIST, "negative_data_rejection", ignoring_a_filter),
+    Control("an answer with an undocumented key", "train_sessions", ONE, "response_schema_conformance", answering_more),
+    Control("an answer of 500", "train_sessions", ONE, "not_a_server_error", failing),
+    Control(
+        "valid input that is refused",
+        "training_assignments",
+        "/training-assignments",
+        "positive_data_acceptance",
+        refusing_what_is_valid,
+    ),
+    Control(
+        "a count below zero",
+        "programs",
+        "/api/v1/programs/sessions/{hex_id}/stats",
+        "response_schema_conformance",
+        leaving_a_range,
+    ),
 )

@@ -14,7 +14,9 @@ REASONS: Mapping[str, str] = {
     "the Idempotency-Key was used for another request": r"This Idempotency-Key was used for another request\.",
     "what is named is not there": (
         r"There is no (such row: \d+|session \d+|course [0-9a-f-]+|learner \S+|assignment [0-9a-f-]+)\.|"
-        r"Unknown employees: [\d, ]+\.|Train session \d+ not found\.|Course [\s\S]+ not found\.|Login \d+ not found\."
+        r"Unknown employees: [\d, ]+\.|Train session \d+ not found\.|Course [\s\S]+ not found\.|Login \d+ not found\.|"
+        r"There is no (such user|program (session|template) [0-9a-f]{24})\.|"
+        r"(Course|Session|Enrollment|Employee|Train session) not found\."
     ),
     "a unique value is taken": (
         r"Another course has this code\.|Somebody else has this (employee number|username|e-mail address)\."
@@ -35,7 +37,9 @@ REASONS: Mapping[str, str] = {
         r"The session is (cancelled|completed)(; nobody can be enrolled in it| and stays so)\.|"
         r"A session with enrollments keeps its course\.|Train session \d+ is completed; it stays as it is\.|"
         r"Assignment [0-9a-f-]+ is completed; it stays as it is\.|Course [0-9a-f-]+ is \w+; it cannot be assigned\.|"
-        r"Only a cancelled session has a reason for it\."
+        r"Only a cancelled session has a reason for it\.|"
+        r"Enrollment \d+ is \w+; only an enrolled one can be changed\.|"
+        r"Train session \d+ is completed; it cannot be changed\."
     ),
     "two times in the wrong order": (
         r"A session ends when it starts, or later\.|It lies before startTime, which is now unless it is given\."

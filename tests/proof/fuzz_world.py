@@ -30,9 +30,14 @@ def make_world() -> World:
         CourseFactory.create(organization=organization, pass_score=score, certificate_months=12, uses_units=units)
         for score, units in ((None, False), (80, False), (None, True), (50, False))
     ]
+    # Enough that there is still somebody to enroll, and a record that is open, when thousands of cases have been.
+    crowd = PersonFactory.create_batch(121, organization=organization)
+    demanding = CourseFactory.create(organization=organization, pass_score=100)
+    owed_by_many = [assigned.record for assigned in acts.assign(demanding, *crowd)]
+    to_unassign = [assigned.record for assigned in acts.assign(courses[0], *crowd)]
     UnitFactory.create_batch(20, organization=organization, course=courses[2])
-    for course in courses:
-        session = SessionFactory.create(course=course, max_participants=200)
+    sessions = [SessionFactory.create(course=course, max_participants=200) for course in courses]
+    for session in sessions:
         enrolled = acts.enroll(session, *people[:6])
         acts.cancel(enrolled[0])
         acts.finish(enrolled[1], score=90)
@@ -58,6 +63,16 @@ def make_world() -> World:
                 "user": [one.hex_id for one in people] + [one.mail for one in people],
             },
             "/api/v1/programs/templates": {"hex_id": [program.template.hex_id for program in programs]},
+            "/api/v1/training/enrollments": {
+                "session_id": [session.pk for session in sessions],
+                "employee_ids": [one.pk for one in crowd],
+            },
+            "/api/train_sessions/unassign": {
+                "ids": [record.pk for record in to_unassign],
+                "course_codes": [course.code for course in courses],
+                "login_id": [one.pk for one in people],
+            },
+            "/api/train_sessions/": {"id": [record.pk for record in owed_by_many]},
             "/training-assignments": {
                 "ids": [str(record.uuid) for record in records],
                 "courseId": [str(course.uuid) for course in courses],

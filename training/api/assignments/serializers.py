@@ -4,17 +4,25 @@ from datetime import UTC, datetime, tzinfo
 from decimal import Decimal
 from typing import Any
 
+from django.conf import settings
+from django.db import models
 from drf_spectacular.utils import extend_schema_serializer, inline_serializer
 from rest_framework import serializers
 
+from accounts.api.fields import ColumnField, NumberField, ShownField, column_of, described, several
 from accounts.api.rendering import number
 from accounts.api.resource import Column, Nested, Resource, Shape
 from accounts.models import Person, PersonKind
-from enrollments.models import Course, CourseStatus
+from enrollments.models import Category, Course, CourseStatus
 from training import selectors
-from training.filters import ASSIGNMENT_STATUSES, AssignmentFilter, TrainingCourseFilter
+from training.filters import ASSIGNMENT_STATUSES, LEARNER_ID, AssignmentFilter, TrainingCourseFilter
 from training.models import State, TrainSession
 
+IDS_IN_A_CALL = 100  # As the views refuse more.
+# As accounts.actors writes them.
+ACTOR: dict[str, Any] = {"type": "string", "pattern": "^(user|token)-[0-9]{1,19}$"}
+# Signed, and empty where there is no next page.
+CURSOR: dict[str, Any] = {"type": "string", "pattern": "^[A-Za-z0-9._:-]*$", "maxLength": 500}
 STATUS_OF = {str(state): word for word, states in ASSIGNMENT_STATUSES.items() for state in states}
 
 
@@ -33,9 +41,7 @@ _COURSE = Nested(
 _LEARNER = Nested(
     "LearnerReference",
     {
-        "id": Column(
-            serializers.RegexField(r"^(driver|user)-[0-9]+$"), "person__kind", "person_id", show="{}-{}".format
-        ),
+        "id": Column(ShownField(LEARNER_ID), "person__kind", "person_id", show="{}-{}".format),
         "type": Column(serializers.ChoiceField(choices=PersonKind.values), "person__kind"),
     },
 )
@@ -63,10 +69,10 @@ def _assignment(_zone: tzinfo | None) -> Shape:
             serializers.ChoiceField(choices=list(ASSIGNMENT_STATUSES)), "state", show=STATUS_OF.__getitem__
         ),
         "createdAtTime": Column(serializers.DateTimeField(), "created_at"),
-        "createdById": Column(serializers.CharField(), "created_by"),
+        "createdById": Column(ShownField(ACTOR), "created_by"),
         "updatedAtTime": Column(serializers.DateTimeField(), "updated_at"),
-        "updatedById": Column(serializers.CharField(), "updated_by"),
-        "durationMinutes": Column(serializers.IntegerField(min_value=0), "time_spent", show=_minutes),
+        "updatedById": Column(ShownField(ACTOR), "updated_by"),
+        "durationMinutes": Column(ShownField(_minutes_of(TrainSession, "time_spent")), "time_spent", show=_minutes),
         "startedAtTime": Column(absent, "state", "started_at", show=_begun),
         "completedAtTime": Column(absent, "completed_at"),
         "dueAtTime": Column(absent, "due_at"),
@@ -74,13 +80,19 @@ def _assignment(_zone: tzinfo | None) -> Shape:
         "isOverdue": Column(serializers.BooleanField(required=False), "state", "due_at", "overdue", show=_overdue),
         "isCompletedLate": Column(serializers.BooleanField(required=False), "due_at", "completed_at", show=_late),
         "scorePercent": Column(
-            serializers.FloatField(required=False, min_value=0, max_value=100), "state", "score", show=_final_score
+            NumberField(TrainSession, "score", allow_null=False, required=False), "state", "score", show=_final_score
         ),
     }
 
 
 def _minutes(hours: Decimal) -> int:
     return int(hours * 60)
+
+
+def _minutes_of(model: type[models.Model], hours: str) -> dict[str, Any]:
+    """What a column of hours can come to."""
+    column = described(column_of(model, hours))
+    return {"type": "integer", **{bound: _minutes(Decimal(str(column[bound]))) for bound in ("minimum", "maximum")}}
 
 
 def _begun(state: str, started_at: datetime | None) -> datetime | None:
@@ -107,7 +119,7 @@ class CreatedAssignmentSerializer(serializers.Serializer[TrainSession]):
     course = _COURSE.serializer()()
     learner = _LEARNER.serializer()()
     createdAtTime = serializers.DateTimeField()
-    createdById = serializers.CharField()
+    createdById = ShownField(ACTOR)
     dueAtTime = serializers.DateTimeField(required=False)
     isExistingAssignment = serializers.BooleanField()
 
@@ -129,18 +141,22 @@ def _training_course(_zone: tzinfo | None) -> Shape:
     return {
         "id": Column(serializers.UUIDField(), "uuid"),
         "revisionId": Column(serializers.UUIDField(), "revision"),
-        "title": Column(serializers.CharField(), "title"),
-        "description": Column(serializers.CharField(required=False), "description", show=lambda text: text or None),
+        "title": Column(ColumnField(Course, "title"), "title"),
+        "description": Column(
+            ShownField({"type": "string", "minLength": 1}, required=False),
+            "description",
+            show=lambda text: text or None,
+        ),
         "status": Column(serializers.ChoiceField(choices=CourseStatus.values), "status"),
         "category": Nested(
             "Category",
             {
                 "id": Column(serializers.UUIDField(), "category__uuid"),
-                "name": Column(serializers.CharField(), "category__name"),
+                "name": Column(ColumnField(Category, "name"), "category__name"),
             },
         ),
         "estimatedTimeToCompleteMinutes": Column(
-            serializers.IntegerField(min_value=0), "duration_hours", show=_minutes
+            ShownField(_minutes_of(Course, "duration_hours")), "duration_hours", show=_minutes
         ),
     }
 
@@ -149,18 +165,24 @@ COURSES = Resource("TrainingCourse", selectors.courses, _training_course, filter
 
 
 class Pagination(serializers.Serializer[Any]):
-    endCursor = serializers.CharField(allow_blank=True)
+    endCursor = ShownField(CURSOR)
     hasNextPage = serializers.BooleanField()
 
 
 # `data` is a word of DRF's, so these cannot be classes.
 AssignmentPage = inline_serializer(
-    "AssignmentPage", {"data": ASSIGNMENTS.serializer(many=True), "pagination": Pagination()}
+    "AssignmentPage",
+    {"data": several(ASSIGNMENTS.serializer, most=settings.FEED_PAGE_SIZE), "pagination": Pagination()},
 )
 TrainingCoursePage = inline_serializer(
-    "TrainingCoursePage", {"data": COURSES.serializer(many=True), "pagination": Pagination()}
+    "TrainingCoursePage",
+    {"data": several(COURSES.serializer, most=settings.FEED_PAGE_SIZE), "pagination": Pagination()},
 )
 # One page, though an action named `list` answers it.
 extend_schema_serializer(many=False)(type(TrainingCoursePage))
-AssignmentsAnswer = inline_serializer("Assignments", {"data": ASSIGNMENTS.serializer(many=True)})
-CreatedAssignmentsAnswer = inline_serializer("CreatedAssignments", {"data": CreatedAssignmentSerializer(many=True)})
+AssignmentsAnswer = inline_serializer(
+    "Assignments", {"data": several(ASSIGNMENTS.serializer, least=1, most=IDS_IN_A_CALL)}
+)
+CreatedAssignmentsAnswer = inline_serializer(
+    "CreatedAssignments", {"data": several(CreatedAssignmentSerializer, least=1, most=IDS_IN_A_CALL)}
+)

@@ -11,18 +11,32 @@ from django.db.models.functions import Cast, Coalesce, Concat, Floor
 from rest_framework import serializers
 
 from accounts.api.bodies import StrictSerializer
-from accounts.api.fields import AmountField, FlagField, IdField, ShortListField, TextField, WholeField, schema_of
+from accounts.api.fields import (
+    COUNT,
+    FULL_NAME,
+    ID,
+    AmountField,
+    ColumnField,
+    FlagField,
+    IdField,
+    ShortListField,
+    ShownField,
+    TextField,
+    WholeField,
+    schema_of,
+)
 from accounts.api.resource import Column, Resource, Shape, day_column
 from accounts.models import Person
 from enrollments.models import Course
 from training import selectors
 from training.filters import STATUSES, TrainSessionFilter
+from training.models import TrainSession
 
 WORD_OF = {str(state): word for word, state in STATUSES.items()}
 SCORE: dict[str, Any] = {"max_digits": 7, "decimal_places": 4, "min_value": 0, "max_value": 100}
 # Looked up for the rows that are shown, where a join would be made for all that are sorted.
 COURSE_CODE = Subquery(Course.objects.of(OuterRef("organization")).filter(pk=OuterRef("course")).values("code"))
-FULL_NAME = Subquery(
+NAMES_OF_PERSON = Subquery(
     Person.objects.of(OuterRef("organization"))
     .filter(pk=OuterRef("person"))
     .values(name=Concat("first_name", Value(" "), "last_name"))
@@ -34,26 +48,27 @@ HOURS: dict[str, Any] = {"max_digits": 9, "decimal_places": 2, "min_value": 0}
 
 def _shape(zone: tzinfo | None) -> Shape:
     return {
-        "id": Column(serializers.IntegerField(), "pk"),
-        "course_code": Column(serializers.CharField(), COURSE_CODE),
+        "id": Column(ShownField(ID), "pk"),
+        "course_code": Column(ColumnField(Course, "code"), COURSE_CODE),
         "score": Column(serializers.IntegerField(min_value=0, max_value=100), SHOWN_SCORE),
-        "percent_complete": Column(serializers.IntegerField(min_value=0, max_value=100), "percent"),
-        "failed_attempts": Column(serializers.IntegerField(min_value=0), "failed_attempts"),
+        "percent_complete": Column(ColumnField(TrainSession, "percent"), "percent"),
+        "failed_attempts": Column(ColumnField(TrainSession, "failed_attempts"), "failed_attempts"),
         "status": Column(serializers.ChoiceField(choices=list(STATUSES)), "state", show=WORD_OF.__getitem__),
         "cert_expiry": Column(serializers.DateField(allow_null=True), "cert_expiry"),
         "completion_date": day_column(serializers.DateField(allow_null=True), "completed_at", zone),
         "complete_by": day_column(serializers.DateField(allow_null=True), "due_at", zone),
-        "full_name": Column(serializers.CharField(), FULL_NAME, show=str.strip),
-        "time_spent": Column(serializers.RegexField(r"^[0-9]+\.[0-9]+$"), "time_spent", show=hours),
+        "full_name": Column(ShownField(FULL_NAME), NAMES_OF_PERSON, show=str.strip),
+        "time_spent": Column(serializers.RegexField(r"^[0-9]{1,7}\.[0-9]{1,2}$"), "time_spent", show=hours),
     }
 
 
+IDS_IN_A_CALL = 1000  # As the views refuse more; and course codes.
 # Ids as a query or a form has them.
 IDS_IN_TEXT: dict[str, Any] = {
     "type": "array",
     "items": {"type": "integer", "minimum": 0, "maximum": 10**18 - 1},
     "minItems": 1,
-    "maxItems": 1000,
+    "maxItems": IDS_IN_A_CALL,
 }
 
 # Document b's keys, in its order.
@@ -101,7 +116,7 @@ class UnassignIdsBody(StrictSerializer):
 
 
 class UnassignCoursesBody(StrictSerializer):
-    course_codes = ShortListField(child=TextField(max_length=60), allow_empty=False, longest=1000)
+    course_codes = ShortListField(child=TextField(max_length=60), allow_empty=False, longest=IDS_IN_A_CALL)
     login_id = IdField()
 
 
@@ -130,5 +145,5 @@ UNASSIGN_FORM: dict[str, Any] = {
 
 
 class UnassignedSerializer(serializers.Serializer[Any]):
-    unassigned = serializers.ListField(child=serializers.IntegerField())
-    count = serializers.IntegerField()
+    unassigned = ShownField({"type": "array", "items": ID, "maxItems": IDS_IN_A_CALL})
+    count = ShownField({**COUNT, "maximum": IDS_IN_A_CALL})
