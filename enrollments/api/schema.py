@@ -9,7 +9,7 @@ from rest_framework import serializers
 from accounts.api.fields import COUNT, ID, ShownField, several
 from accounts.api.query import LAST_PAGE
 
-ROWS_ON_A_PAGE = 100  # As the views refuse more.
+ROWS_ON_A_PAGE = 100  # At most.
 SUCCESS: dict[str, Any] = {"type": "boolean", "enum": [True]}
 # What was done, in a few words of ours.
 MESSAGE: dict[str, Any] = {"type": "string", "minLength": 1, "maxLength": 100}

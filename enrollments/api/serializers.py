@@ -49,7 +49,7 @@ from enrollments.models import (
 )
 from enrollments.selectors import free_seats, spots
 
-IDS_IN_A_CALL = 1000  # As the views refuse more.
+IDS_IN_A_CALL = 1000
 SCORE: dict[str, Any] = {"max_digits": 7, "decimal_places": 4, "min_value": 0, "max_value": 100}
 
 

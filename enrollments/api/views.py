@@ -21,14 +21,14 @@ from accounts.services import people as people_services
 from enrollments import selectors
 from enrollments.api import serializers
 from enrollments.api.dialect import TrainingDialect
-from enrollments.api.schema import envelope, listing
+from enrollments.api.schema import ROWS_ON_A_PAGE, envelope, listing
+from enrollments.api.serializers import IDS_IN_A_CALL
 from enrollments.errors import TooManyIds
 from enrollments.filters import CourseFilter, EmployeeFilter, EnrollmentFilter, SessionFilter
 from enrollments.models import Category, Course, EnrollmentStatus, Session
 from enrollments.services import catalogue, enrolling
 
-PAGE_SIZE, BIGGEST_PAGE = 15, 100
-IDS_IN_A_CALL = 1000
+PAGE_SIZE = 15
 Row = TypeVar("Row", bound=Model)
 Courses = list[Course]
 
@@ -40,7 +40,7 @@ class TrainingEndpoint(Endpoint):
     def listed(self, resource: Resource[Any]) -> HttpResponse:
         """A page of the filtered rows in the family's envelope."""
         given = read_query(self.http, known={*resource.filters.base_filters, *self.page_parameters})
-        page = read_page(given, size=PAGE_SIZE, max_size=BIGGEST_PAGE)
+        page = read_page(given, size=PAGE_SIZE, max_size=ROWS_ON_A_PAGE)
         chosen = resource.of(self.organization, resource.filters.asked(given, self.organization))
         found, total = chosen.page(offset=page.offset, limit=page.size)
         last = max(-(-total // page.size), 1)

@@ -96,8 +96,8 @@ def write_records(records: list[Record]) -> list[int]:
             due_at=record.due_at,
             last_attempt_at=record.last_attempt_at,
             unassigned_at=AGES_AGO if record.unassigned else None,
-            created_by="system",
-            updated_by="system",
+            created_by="user-0",
+            updated_by="user-0",
         )
         for number, record in enumerate(records)
     ]
@@ -122,6 +122,6 @@ def enrollment_row(session: Session, person: Person, status: str = "enrolled") -
         status=status,
         completed_at=AGES_AGO if status in {"completed", "failed"} else None,
         cancelled_at=AGES_AGO if status == "cancelled" else None,
-        created_by="system",
-        updated_by="system",
+        created_by="user-0",
+        updated_by="user-0",
     )

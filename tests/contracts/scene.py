@@ -116,7 +116,7 @@ def populate(organization: Organization, ids: Mapping[str, Any], code: str) -> N
     for name, columns in states.items():
         record = TrainSession(pk=ids[name], organization=organization, course=course, person=colleague, **columns)
         record.uuid, record.updated_at = ids[f"{name}_uuid"], AGES_AGO
-        record.created_by = record.updated_by = "system"
+        record.created_by = record.updated_by = "user-0"
         record.save(force_insert=True)
     populate_programs(course, colleague, ids)
 
@@ -134,7 +134,7 @@ def populate_programs(course: Course, member: Person, ids: Mapping[str, Any]) ->
         run.hex_id = ids[f"{name}_hex"]
         run.save(force_insert=True)
         ProgramMember.objects.create(
-            organization=organization, session=run, person=member, created_by="system", updated_by="system"
+            organization=organization, session=run, person=member, created_by="user-0", updated_by="user-0"
         )
 
 

@@ -18,7 +18,7 @@ from training import selectors
 from training.filters import ASSIGNMENT_STATUSES, LEARNER_ID, AssignmentFilter, TrainingCourseFilter
 from training.models import State, TrainSession
 
-IDS_IN_A_CALL = 100  # As the views refuse more.
+IDS_IN_A_CALL = 100
 # As accounts.actors writes them.
 ACTOR: dict[str, Any] = {"type": "string", "pattern": "^(user|token)-[0-9]{1,19}$"}
 # Signed, and empty where there is no next page.

@@ -27,17 +27,16 @@ from training import selectors
 from training.api.assignments import serializers
 from training.api.assignments.cursor import fingerprint, instant_of, read_cursor, write_cursor
 from training.api.assignments.dialect import AssignmentsDialect
-from training.api.assignments.serializers import ASSIGNMENTS, COURSES
+from training.api.assignments.serializers import ASSIGNMENTS, COURSES, CURSOR, IDS_IN_A_CALL
 from training.errors import CourseNotAssignable, RecordsNotOpen
 from training.filters import LEARNER_ID, AssignmentFilter, TrainingCourseFilter, read_learner
 from training.models import TrainSession
 from training.selectors import Position
 from training.services import records
 
-IDS_IN_A_CALL = 100
 Item = TypeVar("Item")
 
-AFTER = OpenApiParameter("after", {"type": "string"}, description="The `endCursor` of the page before.")
+AFTER = OpenApiParameter("after", CURSOR, description="The `endCursor` of the page before.")
 IDS = OpenApiParameter(
     "ids",
     {"type": "array", "items": UuidListFilter.schema, "minItems": 1, "maxItems": IDS_IN_A_CALL},

@@ -62,7 +62,7 @@ def _shape(zone: tzinfo | None) -> Shape:
     }
 
 
-IDS_IN_A_CALL = 1000  # As the views refuse more; and course codes.
+IDS_IN_A_CALL = 1000  # And course codes.
 # Ids as a query or a form has them.
 IDS_IN_TEXT: dict[str, Any] = {
     "type": "array",

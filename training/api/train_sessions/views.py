@@ -18,13 +18,12 @@ from enrollments.errors import TooManyIds
 from training import selectors
 from training.api.train_sessions import serializers
 from training.api.train_sessions.dialect import TrainSessionsDialect
-from training.api.train_sessions.serializers import TRAIN_SESSIONS
+from training.api.train_sessions.serializers import IDS_IN_A_CALL, TRAIN_SESSIONS
 from training.errors import RecordUnknown
 from training.filters import TrainSessionFilter
 from training.services import records
 
 PAGE_SIZE, BIGGEST_PAGE = 64, 1000
-IDS_IN_A_CALL = 1000
 PAGING = ("page", "per_page")
 SORT = re.compile(rf"(?P<key>{'|'.join(selectors.SORT_KEYS)})(?: (?P<direction>asc|desc))?")
 NEWEST_FIRST = selectors.SortedBy("id", descending=True)
