@@ -274,7 +274,7 @@ def answer(client: Client, method: str, address: str) -> str:
         return "l"
     if location == "/admin/":
         return "g"
-    letters = {200: "i", 302: "i", 400: "i", 405: "i", 403: "r", 404: "h"}
+    letters = {200: "i", 302: "i", 400: "i", 422: "i", 405: "i", 403: "r", 404: "h"}
     return letters.get(response.status_code, f" {response.status_code} ")
 
 
