@@ -42,9 +42,9 @@ def addresses_of_the_admin() -> Figure:
         done = access.run(folder, url, ["tests/accounts/test_hostile_queries.py"], HOSTILE_WHOLE="1")
     return Figure(
         "No address of the admin fails at what is typed behind it, as a superuser or an administrator",
-        f"{done.passed} tests passed, {len(done.failed)} failed",
-        done.passed > 0 and not done.failed,
-        brief=f"{done.passed} pages of the admin asked nonsense: {len(done.failed)} failed",
+        f"{done.cells.total():,} asked: {done.passed} tests passed, {len(done.failed)} failed",
+        done.cells.total() > 0 and not done.failed,
+        brief=f"nonsense behind addresses of the admin {done.cells.total():,}, {len(done.failed)} tests failed",
     )
 
 
