@@ -115,17 +115,21 @@ class AmountField(serializers.DecimalField):
     """A number with so many decimals at most."""
 
     @property
+    def most(self) -> Decimal:
+        return highest(self.max_digits, self.decimal_places) if self.max_value is None else Decimal(self.max_value)
+
+    @property
     def openapi(self) -> dict[str, object]:
-        places = self.decimal_places or 0
-        most = highest(self.max_digits, places) if self.max_value is None else self.max_value
-        step = float(Decimal(1).scaleb(-places))
-        return {"type": "number", "minimum": self.min_value, "maximum": float(most), "multipleOf": step}
+        step = float(Decimal(1).scaleb(-(self.decimal_places or 0)))
+        return {"type": "number", "minimum": self.min_value, "maximum": float(self.most), "multipleOf": step}
 
     def to_internal_value(self, data: Any) -> Decimal:
         if isinstance(data, bool) or not isinstance(data, int | float):
             self.fail("invalid")
         # Fifteen digits are what a float is sure to hold: 0.1 + 0.2 is 0.3, and not 0.30000000000000004.
         amount: Decimal = super().to_internal_value(format(data, ".15g") if isinstance(data, float) else data)
+        if data > self.most:  # By less than these digits show.
+            self.fail("max_value", max_value=self.most)
         return amount
 
 

@@ -86,3 +86,21 @@ def test_a_float_is_what_its_first_fifteen_digits_say(settings: Settings, monkey
     body = {**COURSE, "duration_hours": 0.1 + 0.2, "certificate_months": 12.0}
     response = scene.send(Request("POST", COURSES.path, lambda _ids: body))
     assert (response.status_code, response.json()["data"]["duration_hours"]) == (201, 0.3)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("score", "said"),
+    [
+        (100.00000000000001, ["score: Ensure this value is less than or equal to 100."]),
+        (-0.00000000000001, ["score: Ensure that there are no more than 7 digits in total."]),
+        (100, None),
+        (100.0, None),
+    ],
+)
+def test_a_bound_is_kept_to_the_last_digit(
+    score: float, said: list[str] | None, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene = make_scene(TRAIN_SESSIONS, settings, monkeypatch)
+    response = scene.send(Request("POST", ATTEMPT.path, lambda _ids: {"score": score}))
+    assert (response.status_code, response.json().get("errors")) == (422 if said else 200, said)
