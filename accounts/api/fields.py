@@ -128,7 +128,7 @@ class AmountField(serializers.DecimalField):
             self.fail("invalid")
         # Fifteen digits are what a float is sure to hold: 0.1 + 0.2 is 0.3, and not 0.30000000000000004.
         amount: Decimal = super().to_internal_value(format(data, ".15g") if isinstance(data, float) else data)
-        if data > self.most:  # By less than these digits show.
+        if float(data) > float(self.most):  # By less than these digits show.
             self.fail("max_value", max_value=self.most)
         return amount
 

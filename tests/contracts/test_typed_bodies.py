@@ -70,7 +70,15 @@ def test_a_value_of_another_json_type_is_refused(
 
 @pytest.mark.django_db
 @pytest.mark.parametrize(
-    ("given", "shown"), [("1.5", "1.5"), (1.5, "1.5"), ("7", "7.0"), ("0.25", "0.25"), ("9999999.99", "9999999.99")]
+    ("given", "shown"),
+    [
+        ("1.5", "1.5"),
+        (1.5, "1.5"),
+        ("7", "7.0"),
+        ("0.25", "0.25"),
+        ("9999999.99", "9999999.99"),
+        (9999999.99, "9999999.99"),
+    ],
 )
 def test_hours_are_taken_as_they_are_shown(
     given: Any, shown: str, settings: Settings, monkeypatch: pytest.MonkeyPatch

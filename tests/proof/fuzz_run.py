@@ -199,6 +199,11 @@ def name_what_is_there(case: AnyCase, world: World, number: int) -> None:
                 part[name] = [value] if isinstance(part[name], list) else value
 
 
+def seen(value: object) -> object:
+    """In a query a blank value means "not given", as an empty one does: it is no invalid one."""
+    return f"{value}!" if isinstance(value, str) and value and not value.strip() else value
+
+
 @contextmanager
 def hooks(outcome: Outcome, world: World) -> Iterator[None]:
     """While they last: values that may be had once are made fresh, two of three valid requests name what is there (the
@@ -212,8 +217,7 @@ def hooks(outcome: Outcome, world: World) -> Iterator[None]:
         if case.meta is not None and case.meta.generation.mode.is_positive and number % 3:
             name_what_is_there(case, world, number)
         for name, value in (case.query or {}).items():
-            if isinstance(value, str) and value and not value.strip():
-                case.query[name] = f"{value}!"  # A blank value means "not given", as an empty one does.
+            case.query[name] = [seen(one) for one in value] if isinstance(value, list) else seen(value)
         unique = UNIQUE.get((case.method, case.path))
         text = case.body.get(unique) if unique and isinstance(case.body, dict) else None
         if unique and isinstance(text, str) and text.strip() and len(text) <= 50:
