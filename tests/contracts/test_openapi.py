@@ -192,6 +192,14 @@ def strict(schema: Any) -> Any:
     return {"anyOf": [{"type": "null"}, translated]} if schema.get("nullable") is True else translated
 
 
+def assert_is_a(name: str, component: str, shown: Any) -> None:
+    """What a family (by name) shows is wholly what its document says of the component."""
+    [family] = [one for one in FAMILIES if one.name == name]
+    components = document(family)["components"]
+    schema = {**strict(components["schemas"][component]), "components": strict(components)}
+    jsonschema.validate(shown, schema, format_checker=formats_of(family))
+
+
 @pytest.fixture
 def scene(family: Family, db: None, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Scene:
     made = make_scene(family, settings, monkeypatch)
