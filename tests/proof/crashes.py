@@ -12,7 +12,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from random import Random
@@ -31,6 +31,7 @@ from tests.proof.figures import Figure
 from tests.proof.ground import Ground
 
 CLIENTS = 8
+TRIES = 3  # Of a control.
 SEED = 20_260
 PREPARED = "prepared"
 KINDS = ("assign", "enroll in bulk", "complete", "cancel", "unassign")
@@ -126,7 +127,16 @@ def prove(ground: Ground) -> Iterable[Figure]:
         scene = prepared(postgres, folder, stories=stories, batches=trial.batches)
         yield from figures(trial, run(trial, postgres, folder, scene))
         for control in controls(short=ground.short):
-            yield caught(control, run(control.trial, postgres, folder, scene))
+            yield tried(control, lambda trial: run(trial, postgres, folder, scene))
+
+
+def tried(control: Control, go: Callable[[Trial], Outcome]) -> Figure:
+    """A kill hits the moment that shows it by chance: so often, at most, until one has."""
+    for number in range(1, TRIES + 1):
+        figure = caught(control, go(replace(control.trial, name=f"{control.trial.name}_{number}")))
+        if figure.holds:
+            break
+    return replace(figure, counted=f"{figure.counted}; run {number} of {TRIES} at most")
 
 
 def prepared(postgres: Postgres, folder: Path, *, stories: int, batches: int) -> dict[str, Any]:
